@@ -1,0 +1,253 @@
+package erpnext
+
+// KeyField is the unique custom field that carries our idempotency key on
+// every DocType we create. Setup makes it. Keys are compared without regard to
+// case, accents and trailing spaces, and have at most MaxKey characters.
+const KeyField = "custom_ledgerhook_key"
+
+// MaxKey is the longest key in characters.
+const MaxKey = 140
+
+// DocTypes whose documents this service creates.
+const (
+	DocCustomer     = "Customer"
+	DocSalesOrder   = "Sales Order"
+	DocPaymentEntry = "Payment Entry"
+)
+
+// Values of docstatus.
+const (
+	Draft     = 0
+	Submitted = 1
+	Cancelled = 2
+)
+
+// Fields without omitempty are always sent, because ERPNext replaces an absent
+// value by a default of its own: a rate of 0 by the price list's, an absent
+// template by the customer's. Dates are "YYYY-MM-DD" in the site's time zone;
+// anything else is a server error there.
+
+// Customer is the body of a new Customer. E-mail and phone make a Contact, and
+// AddressLine1, City and Country (its name, not its code) an Address, in one
+// transaction; an invalid e-mail or phone refuses all three.
+type Customer struct {
+	CustomerName     string `json:"customer_name"`
+	CustomerType     string `json:"customer_type"` // "Individual" or "Company"
+	CustomerGroup    string `json:"customer_group,omitempty"`
+	Territory        string `json:"territory,omitempty"`
+	DefaultCurrency  string `json:"default_currency,omitempty"`
+	DefaultPriceList string `json:"default_price_list,omitempty"`
+	TaxID            string `json:"tax_id,omitempty"`
+	TaxCategory      string `json:"tax_category,omitempty"`
+	Language         string `json:"language,omitempty"`
+	Website          string `json:"website,omitempty"`
+	CustomerDetails  string `json:"customer_details,omitempty"`
+
+	FirstName string `json:"first_name,omitempty"`
+	LastName  string `json:"last_name,omitempty"`
+	EmailID   string `json:"email_id,omitempty"`
+	MobileNo  string `json:"mobile_no,omitempty"`
+
+	AddressLine1 string `json:"address_line1,omitempty"`
+	AddressLine2 string `json:"address_line2,omitempty"`
+	City         string `json:"city,omitempty"`
+	State        string `json:"state,omitempty"`
+	Pincode      string `json:"pincode,omitempty"`
+	Country      string `json:"country,omitempty"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+}
+
+// SalesOrder is the body of a new Sales Order. Amounts are major units of
+// Currency.
+type SalesOrder struct {
+	Customer             string `json:"customer"`
+	CustomerName         string `json:"customer_name,omitempty"`
+	Company              string `json:"company"`
+	OrderType            string `json:"order_type,omitempty"` // "Sales"
+	TransactionDate      string `json:"transaction_date"`
+	DeliveryDate         string `json:"delivery_date"`
+	Currency             string `json:"currency"`
+	ConversionRate       Number `json:"conversion_rate,omitzero"`
+	SellingPriceList     string `json:"selling_price_list,omitempty"`
+	PriceListCurrency    string `json:"price_list_currency,omitempty"`
+	PlcConversionRate    Number `json:"plc_conversion_rate,omitzero"`
+	PoNo                 string `json:"po_no,omitempty"`
+	PoDate               string `json:"po_date,omitempty"`
+	Title                string `json:"title,omitempty"` // without it ERPNext 15 stores "{customer_name}"
+	CostCenter           string `json:"cost_center,omitempty"`
+	SetWarehouse         string `json:"set_warehouse,omitempty"`
+	TaxCategory          string `json:"tax_category,omitempty"`
+	Source               string `json:"source,omitempty"`
+	AmendedFrom          string `json:"amended_from,omitempty"`
+	NamingSeries         string `json:"naming_series,omitempty"`
+	Terms                string `json:"terms,omitempty"`
+	CustomerAddress      string `json:"customer_address,omitempty"`
+	ShippingAddressName  string `json:"shipping_address_name,omitempty"`
+	ContactPerson        string `json:"contact_person,omitempty"`
+	IgnorePricingRule    Check  `json:"ignore_pricing_rule"`
+	DisableRoundedTotal  Check  `json:"disable_rounded_total"`
+	PaymentTermsTemplate string `json:"payment_terms_template"`
+	TaxesAndCharges      string `json:"taxes_and_charges"`
+
+	ApplyDiscountOn string `json:"apply_discount_on,omitempty"`
+	DiscountAmount  Number `json:"discount_amount,omitzero"`
+
+	Items []SalesOrderItem `json:"items"`
+	Taxes []TaxRow         `json:"taxes,omitempty"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+}
+
+// SalesOrderItem is one row of an order. Rate is net of discounts and, unless
+// the tax rows say otherwise, of tax. PriceListRate 0 keeps ERPNext from
+// putting a price list's rate in the place of a Rate of 0.
+type SalesOrderItem struct {
+	ItemCode         string `json:"item_code"`
+	ItemName         string `json:"item_name,omitempty"`
+	Description      string `json:"description,omitempty"`
+	Qty              Number `json:"qty"`
+	UOM              string `json:"uom,omitempty"`
+	ConversionFactor Number `json:"conversion_factor,omitzero"`
+	Rate             Number `json:"rate"`
+	PriceListRate    Number `json:"price_list_rate"`
+	Warehouse        string `json:"warehouse,omitempty"`
+	CostCenter       string `json:"cost_center,omitempty"`
+	DeliveryDate     string `json:"delivery_date,omitempty"`
+	ItemTaxTemplate  string `json:"item_tax_template,omitempty"`
+	IncomeAccount    string `json:"income_account,omitempty"`
+	IsFreeItem       Check  `json:"is_free_item,omitzero"`
+}
+
+// TaxRow is one row of Taxes and Charges. ChargeType "Actual" takes TaxAmount
+// as it is; "On Net Total" computes it from Rate.
+type TaxRow struct {
+	ChargeType          string `json:"charge_type"`
+	AccountHead         string `json:"account_head"`
+	Description         string `json:"description"` // ERPNext refuses a row without
+	TaxAmount           Number `json:"tax_amount"`
+	Rate                Number `json:"rate,omitzero"`
+	IncludedInPrintRate Check  `json:"included_in_print_rate,omitzero"`
+	CostCenter          string `json:"cost_center,omitempty"`
+}
+
+// PaymentEntry is the body of a new Payment Entry. Amounts are major units of
+// the account they are named after.
+type PaymentEntry struct {
+	PaymentType             string `json:"payment_type"` // "Receive" or "Pay"
+	PostingDate             string `json:"posting_date"`
+	Company                 string `json:"company"`
+	ModeOfPayment           string `json:"mode_of_payment,omitempty"`
+	PartyType               string `json:"party_type"` // "Customer"
+	Party                   string `json:"party"`
+	PaidFrom                string `json:"paid_from,omitempty"`
+	PaidTo                  string `json:"paid_to,omitempty"`
+	PaidFromAccountCurrency string `json:"paid_from_account_currency,omitempty"`
+	PaidToAccountCurrency   string `json:"paid_to_account_currency,omitempty"`
+	PaidAmount              Number `json:"paid_amount"`
+	ReceivedAmount          Number `json:"received_amount"`
+	SourceExchangeRate      Number `json:"source_exchange_rate,omitzero"`
+	TargetExchangeRate      Number `json:"target_exchange_rate,omitzero"`
+	ReferenceNo             string `json:"reference_no,omitempty"`
+	ReferenceDate           string `json:"reference_date,omitempty"`
+	Title                   string `json:"title,omitempty"`
+	CostCenter              string `json:"cost_center,omitempty"`
+	Remarks                 string `json:"remarks,omitempty"` // kept only with CustomRemarks
+	CustomRemarks           Check  `json:"custom_remarks,omitzero"`
+	AmendedFrom             string `json:"amended_from,omitempty"`
+	NamingSeries            string `json:"naming_series,omitempty"`
+
+	References []PaymentReference `json:"references,omitempty"`
+	Deductions []PaymentDeduction `json:"deductions,omitempty"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+}
+
+// PaymentReference allocates part of a payment to an order or invoice.
+type PaymentReference struct {
+	ReferenceDoctype string `json:"reference_doctype"`
+	ReferenceName    string `json:"reference_name"`
+	AllocatedAmount  Number `json:"allocated_amount"`
+	PaymentTerm      string `json:"payment_term,omitempty"`
+}
+
+// PaymentDeduction is a part of a payment that did not arrive: a fee.
+type PaymentDeduction struct {
+	Account     string `json:"account"`
+	CostCenter  string `json:"cost_center"`
+	Amount      Number `json:"amount"`
+	Description string `json:"description,omitempty"`
+}
+
+// Stored is what callers read of a document in ERPNext. A field is set when
+// the DocType has it and the answer carried it; absent and null are the same.
+// The answer to a submit is stale in derived fields (Status, AdvancePaid):
+// Get again where they matter.
+type Stored struct {
+	Name      string `json:"name"`
+	DocStatus int    `json:"docstatus"`
+	Status    string `json:"status"`
+	Company   string `json:"company"`
+	Currency  string `json:"currency"`
+	Key       string `json:"custom_ledgerhook_key"`
+
+	// Customer
+	CustomerName string `json:"customer_name"`
+	Disabled     Check  `json:"disabled"`
+	IsFrozen     Check  `json:"is_frozen"`
+
+	// Sales Order
+	Customer             string `json:"customer"`
+	NetTotal             Number `json:"net_total"`
+	TotalTaxesAndCharges Number `json:"total_taxes_and_charges"`
+	GrandTotal           Number `json:"grand_total"`
+	RoundedTotal         Number `json:"rounded_total"`
+	AdvancePaid          Number `json:"advance_paid"`
+	PerBilled            Number `json:"per_billed"`
+	PerDelivered         Number `json:"per_delivered"`
+	PoNo                 string `json:"po_no"`
+	AmendedFrom          string `json:"amended_from"`
+
+	// Payment Entry
+	PaymentType       string `json:"payment_type"`
+	Party             string `json:"party"`
+	PaidFrom          string `json:"paid_from"`
+	PaidTo            string `json:"paid_to"`
+	PaidAmount        Number `json:"paid_amount"`
+	ReceivedAmount    Number `json:"received_amount"`
+	UnallocatedAmount Number `json:"unallocated_amount"`
+	ReferenceNo       string `json:"reference_no"`
+}
+
+// storedFields are the fields that a look-up by key asks for.
+func storedFields(doctype string) []string {
+	common := []string{"name", "docstatus"}
+	switch doctype {
+	case DocCustomer:
+		return append(common, "customer_name", "disabled", "is_frozen")
+	case DocSalesOrder:
+		return append(common, "status", "company", "currency", "customer", "customer_name", "net_total", "total_taxes_and_charges",
+			"grand_total", "rounded_total", "advance_paid", "per_billed", "per_delivered", "po_no", "amended_from")
+	case DocPaymentEntry:
+		return append(common, "status", "company", "payment_type", "party", "paid_from", "paid_to", "paid_amount",
+			"received_amount", "unallocated_amount", "reference_no", "amended_from")
+	default:
+		return common
+	}
+}
+
+// weakField is the stock field that stands in for the key on a site without
+// our custom field, or "" when the DocType has none. It is not unique: two
+// writers at once can still make two documents.
+func weakField(doctype string) string {
+	switch doctype {
+	case DocCustomer:
+		return "customer_details"
+	case DocSalesOrder:
+		return "po_no"
+	case DocPaymentEntry:
+		return "reference_no"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,240 @@
+package erpnext
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// recheck is how long "this site has no key field" is believed: setup may run
+// while we do.
+const recheck = time.Minute
+
+// keyFields remembers which DocTypes have the key field.
+type keyFields struct {
+	gauge *prometheus.GaugeVec
+
+	mu    sync.Mutex
+	known map[string]keyState
+}
+
+type keyState struct {
+	present bool
+	at      time.Time
+}
+
+func (k *keyFields) get(doctype string) (present, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	state, ok := k.known[doctype]
+	if !ok || (!state.present && time.Since(state.at) > recheck) {
+		return false, false
+	}
+	return state.present, true
+}
+
+func (k *keyFields) set(doctype string, present bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.known[doctype] = keyState{present: present, at: time.Now()}
+	value := 0.0
+	if present {
+		value = 1
+	}
+	k.gauge.WithLabelValues(label(doctype)).Set(value)
+}
+
+// HasKeyField tells whether the DocType has our unique key field. It asks the
+// site once and remembers yes for ever, no for a minute.
+func (c *Client) HasKeyField(ctx context.Context, doctype string) (bool, error) {
+	if present, known := c.keys.get(doctype); known {
+		return present, nil
+	}
+	err := c.List(ctx, Query{DocType: doctype, Fields: []string{"name", KeyField}, Limit: 1}, nil)
+	switch {
+	case err == nil:
+		c.keys.set(doctype, true)
+		return true, nil
+	case unknownField(err):
+		c.keys.set(doctype, false)
+		c.log.Warn().Str("doctype", doctype).Msg("erpnext has no unique key field; run the setup command")
+		return false, nil
+	default:
+		return false, err
+	}
+}
+
+// FindByKey looks a document up by our key, whatever its docstatus, and
+// decodes its main fields into out (a *Stored). On a site without the key
+// field it looks into the field that Ensure wrote the key to instead; of
+// several documents there it prefers a submitted one, then a draft.
+func (c *Client) FindByKey(ctx context.Context, doctype, key string, out any) (bool, error) {
+	if err := checkKey("erpnext.find "+doctype, key); err != nil {
+		return false, err
+	}
+	strong, err := c.HasKeyField(ctx, doctype)
+	if err != nil {
+		return false, err
+	}
+	field := KeyField
+	if !strong {
+		field = weakField(doctype)
+	}
+	if field == "" {
+		return false, nil
+	}
+	found, err := c.find(ctx, doctype, field, key, out)
+	if err != nil && unknownField(err) && strong {
+		c.keys.set(doctype, false) // somebody removed the field
+	}
+	return found, err
+}
+
+func (c *Client) find(ctx context.Context, doctype, field, key string, out any) (bool, error) {
+	var rows []json.RawMessage
+	err := c.List(ctx, Query{
+		DocType: doctype,
+		Fields:  withField(storedFields(doctype), field),
+		Filters: map[string]any{field: key},
+		Limit:   5,
+	}, &rows)
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	best, rank := rows[0], -1
+	for _, row := range rows {
+		if r := rankOf(row); r > rank {
+			best, rank = row, r
+		}
+	}
+	return true, decode("erpnext.find "+doctype, best, out)
+}
+
+func withField(fields []string, field string) []string {
+	for _, f := range fields {
+		if f == field {
+			return fields
+		}
+	}
+	return append(fields, field)
+}
+
+// rankOf orders documents of one key: submitted, draft, cancelled.
+func rankOf(row json.RawMessage) int {
+	var doc Stored
+	if json.Unmarshal(row, &doc) != nil {
+		return -1
+	}
+	return map[int]int{Submitted: 2, Draft: 1, Cancelled: 0}[doc.DocStatus]
+}
+
+// Ensure makes the document unless one with this key exists, and reports
+// whether this call made it. It creates first and, whatever goes wrong, looks
+// the key up before it gives up: business rules run before the unique index,
+// so a repeat is refused in many ways. Found is success. When the look-up
+// fails, that failure is returned: it can be tried again, the outcome cannot
+// be told. A key that is refused as taken and yet not found is Rights: the
+// document is hidden from the API user.
+//
+// The document gets the key, whatever it held before. On a site without the
+// key field the key goes into po_no, reference_no or customer_details, and is
+// looked up before anything is created; that is safe against repeats, not
+// against two writers at once.
+func (c *Client) Ensure(ctx context.Context, doctype, key string, doc, out any) (bool, error) {
+	op := "erpnext.create " + doctype
+	if err := checkKey(op, key); err != nil {
+		return false, err
+	}
+	fields, err := fieldsOf(op, doc)
+	if err != nil {
+		return false, err
+	}
+	strong, err := c.HasKeyField(ctx, doctype)
+	if err != nil {
+		return false, err
+	}
+	if !strong {
+		return c.ensureWeakly(ctx, doctype, key, fields, out)
+	}
+	fields[KeyField] = quoted(key)
+	return c.createOrFind(ctx, doctype, key, fields, out)
+}
+
+func (c *Client) ensureWeakly(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, out any) (bool, error) {
+	field := weakField(doctype)
+	if field == "" {
+		err := c.create(ctx, doctype, fields, out)
+		return err == nil, err
+	}
+	found, err := c.find(ctx, doctype, field, key, out)
+	if found || err != nil {
+		return false, err
+	}
+	delete(fields, KeyField)
+	fields[field] = quoted(key)
+	return c.createOrFind(ctx, doctype, key, fields, out)
+}
+
+func (c *Client) createOrFind(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, out any) (bool, error) {
+	refused := c.create(ctx, doctype, fields, out)
+	if refused == nil {
+		return true, nil
+	}
+	if nothingHappened(refused) {
+		return false, refused
+	}
+	found, err := c.FindByKey(ctx, doctype, key, out)
+	switch {
+	case err != nil:
+		return false, err
+	case found:
+		return false, nil
+	case keyTaken(refused):
+		return false, hidden(doctype, refused)
+	default:
+		return false, refused
+	}
+}
+
+// nothingHappened reports whether a look-up cannot tell more: it would be
+// refused the same way.
+func nothingHappened(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Credentials, fault.RateLimited:
+		return true
+	default:
+		return false
+	}
+}
+
+func keyTaken(err error) bool {
+	return fault.KindOf(err) == fault.Duplicate && ClassOf(err) == "UniqueValidationError"
+}
+
+func hidden(doctype string, refused error) *fault.Error {
+	f := *fault.As(refused)
+	f.Kind = fault.Rights
+	f.Cause = "the key is taken by a document that the API user cannot see"
+	f.Hint = "remove the User Permissions that hide a " + doctype + " from the API user"
+	return &f
+}
+
+func checkKey(op, key string) error {
+	if key == "" || utf8.RuneCountInString(key) > MaxKey {
+		return badRequest(op, "the key is empty or longer than 140 characters")
+	}
+	return nil
+}
+
+func quoted(text string) json.RawMessage {
+	data, err := json.Marshal(text)
+	if err != nil {
+		return json.RawMessage(`""`) // a Go string always encodes
+	}
+	return data
+}
