@@ -60,12 +60,13 @@ func (p Place) Each() []Place {
 	return places
 }
 
-// Text is the contents of a string; "" when it is absent or null.
+// Text is the contents of a string, or a number as it is written; "" when it is
+// absent or null.
 func (p Place) Text() string {
-	if p.value.kind != String && !p.Missing() {
+	if p.value.kind != String && p.value.kind != Number && !p.Missing() {
 		p.Complain("is not text")
 	}
-	return p.value.Text()
+	return p.value.Literal()
 }
 
 // ID is an identifier, text or whole number; "" when it is absent or null.
