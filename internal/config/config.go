@@ -1,0 +1,349 @@
+// Package config turns the environment and the mapping sheet into checked
+// values. It reports every problem at once, by name and never by value. Only
+// cmd/server and app see a Config; every other room gets plain values.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is the whole configuration of a service, checked.
+type Config struct {
+	Addr          string
+	OperatorAddr  string
+	OperatorToken Secret
+	DatabasePath  string // of the SQLite inbox
+
+	Sheet   Sheet
+	ERPNext ERPNext
+	Shopify Shopify
+	Stripe  Stripe
+	PayPal  PayPal
+
+	SlackWebhookURL Secret
+	AlertWebhookURL Secret
+
+	MaxBody        int64         // bytes
+	Retention      time.Duration // of settled events' bodies
+	TrustedProxies []string
+	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
+	LogLevel       string
+	LogFormat      string
+}
+
+// ERPNext is the site and how to sign in to it.
+type ERPNext struct {
+	URL         string
+	Site        string // site header, when it differs from the URL's host
+	APIKey      SecretSource
+	APISecret   SecretSource
+	BearerToken SecretSource
+	SetupKey    SecretSource
+	SetupSecret SecretSource
+	Writers     int
+}
+
+// Shopify holds the secrets of one shop; it is off without any.
+type Shopify struct{ Secrets []Secret }
+
+// Stripe holds the signing secrets of one endpoint; it is off without any.
+type Stripe struct{ Secrets []Secret }
+
+// PayPal is one webhook of one REST app; it is off without a webhook id.
+type PayPal struct {
+	WebhookID    string
+	ClientID     string
+	ClientSecret Secret
+	Mode         string // "live" or "sandbox"
+	APIURL       string // overrides the mode's, for tests
+	Roots        []byte // PEM: extra trust anchors and intermediates
+}
+
+// Load reads the environment and the sheet it names. Everything that is wrong
+// comes back in one error.
+func Load() (Config, error) {
+	env, err := readEnvironment()
+	if err != nil {
+		return Config{}, err
+	}
+	p := &parser{}
+	cfg := p.parse(env)
+	p.checkUnknown()
+	p.checkProviders(cfg)
+	p.checkERPNext(cfg.ERPNext)
+	p.checkOperator(cfg)
+	if err := errors.Join(p.problems...); err != nil {
+		return Config{}, err
+	}
+	return cfg, nil
+}
+
+// parser collects problems instead of stopping at the first.
+type parser struct{ problems []error }
+
+func (p *parser) fail(name, format string, args ...any) {
+	p.problems = append(p.problems, fmt.Errorf("%s%s: %s", prefix, name, fmt.Sprintf(format, args...)))
+}
+
+func (p *parser) parse(e environment) Config {
+	return Config{
+		Addr:          e.Addr,
+		OperatorAddr:  e.OperatorAddr,
+		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
+		DatabasePath:  p.database(e.DatabaseURL),
+		Sheet:         p.sheet(e.Sheet),
+		ERPNext: ERPNext{
+			URL:         p.baseURL("ERPNEXT_URL", e.ErpnextURL),
+			Site:        e.ErpnextSite,
+			APIKey:      SecretSource{"ERPNEXT_API_KEY", e.ErpnextAPIKey, e.ErpnextAPIKeyFile},
+			APISecret:   SecretSource{"ERPNEXT_API_SECRET", e.ErpnextAPISecret, e.ErpnextAPISecretFile},
+			BearerToken: SecretSource{"ERPNEXT_BEARER_TOKEN", e.ErpnextBearerToken, e.ErpnextBearerTokenFile},
+			SetupKey:    SecretSource{"ERPNEXT_SETUP_KEY", e.ErpnextSetupKey, e.ErpnextSetupKeyFile},
+			SetupSecret: SecretSource{"ERPNEXT_SETUP_SECRET", e.ErpnextSetupSecret, e.ErpnextSetupSecretFile},
+			Writers:     p.number("ERPNEXT_WRITERS", e.ErpnextWriters, 1, 32),
+		},
+		Shopify: Shopify{Secrets: p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile})},
+		Stripe:  Stripe{Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile})},
+		PayPal: PayPal{
+			WebhookID:    e.PaypalWebhookID,
+			ClientID:     e.PaypalClientID,
+			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}),
+			Mode:         p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
+			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalAPIURL),
+			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
+		},
+		SlackWebhookURL: p.secretURL(SecretSource{"SLACK_WEBHOOK_URL", e.SlackWebhookURL, e.SlackWebhookURLFile}),
+		AlertWebhookURL: p.secretURL(SecretSource{"ALERT_WEBHOOK_URL", e.AlertWebhookURL, e.AlertWebhookURLFile}),
+		MaxBody:         p.bytes("MAX_BODY", e.MaxBody),
+		Retention:       p.duration("RETENTION", e.Retention),
+		TrustedProxies:  p.networks("TRUSTED_PROXIES", e.TrustedProxies),
+		AllowedSenders:  p.senders(e.AllowedSenders),
+		LogLevel:        p.choice("LOG_LEVEL", e.LogLevel, "debug", "info", "warn", "error"),
+		LogFormat:       p.choice("LOG_FORMAT", e.LogFormat, "json", "console"),
+	}
+}
+
+func (p *parser) secret(s SecretSource) Secret {
+	secret, err := s.Read()
+	if err != nil {
+		p.problems = append(p.problems, err)
+	}
+	return secret
+}
+
+// secrets reads a comma separated list. An empty element is an error: an empty
+// secret would let anybody sign.
+func (p *parser) secrets(s SecretSource) []Secret {
+	text := p.secret(s)
+	if text == "" {
+		return nil
+	}
+	var list []Secret
+	for part := range strings.SplitSeq(text.Reveal(), ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			p.fail(s.name, "an empty secret stands in the list: remove the stray comma")
+			continue
+		}
+		list = append(list, Secret(part))
+	}
+	return list
+}
+
+func (p *parser) secretURL(s SecretSource) Secret {
+	text := p.secret(s)
+	if text != "" {
+		p.baseURL(s.name, text.Reveal())
+	}
+	return text
+}
+
+func (p *parser) database(text string) string {
+	path, ok := strings.CutPrefix(text, "sqlite:")
+	if !ok || path == "" {
+		p.fail("DATABASE_URL", "use sqlite:PATH, for example sqlite:/var/lib/ledgerhook/ledgerhook.db")
+	}
+	return path
+}
+
+func (p *parser) baseURL(name, text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		p.fail(name, "not a URL: write it like https://erp.example.com")
+		return ""
+	}
+	if u.User != nil {
+		p.fail(name, "leave user and password out of the URL")
+	}
+	return strings.TrimRight(text, "/")
+}
+
+func (p *parser) number(name, text string, low, high int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < low || n > high {
+		p.fail(name, "not a whole number from %d to %d", low, high)
+	}
+	return n
+}
+
+func (p *parser) choice(name, text string, allowed ...string) string {
+	for _, a := range allowed {
+		if text == a {
+			return text
+		}
+	}
+	p.fail(name, "must be one of %s", strings.Join(allowed, ", "))
+	return allowed[0]
+}
+
+func (p *parser) duration(name, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		p.fail(name, "not a positive duration: write it like 2160h")
+	}
+	return d
+}
+
+var byteUnits = []struct {
+	suffix string
+	size   int64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}, {"", 1}}
+
+func (p *parser) bytes(name, text string) int64 {
+	for _, unit := range byteUnits {
+		digits, ok := strings.CutSuffix(text, unit.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
+		if err == nil && n > 0 && n <= (1<<40)/unit.size {
+			return n * unit.size
+		}
+		break
+	}
+	p.fail(name, "not a size: write it like 10MiB")
+	return 0
+}
+
+func (p *parser) file(name, path string) []byte {
+	if path == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		p.fail(name, "%v", err)
+	}
+	return raw
+}
+
+func (p *parser) networks(name, text string) []string {
+	var list []string
+	for _, prefix := range p.prefixes(name, text) {
+		list = append(list, prefix.String())
+	}
+	return list
+}
+
+func (p *parser) prefixes(name, text string) []netip.Prefix {
+	var list []netip.Prefix
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if part == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(part)
+		if addr, aerr := netip.ParseAddr(part); err != nil && aerr == nil {
+			prefix, err = addr.Prefix(addr.BitLen())
+		}
+		if err != nil {
+			p.fail(name, "not a network: write it like 10.0.0.0/8")
+			continue
+		}
+		list = append(list, prefix.Masked())
+	}
+	return list
+}
+
+// senders reads "shopify=10.0.0.0/8,192.0.2.7;stripe=…".
+func (p *parser) senders(text string) map[string][]netip.Prefix {
+	senders := map[string][]netip.Prefix{}
+	for part := range strings.SplitSeq(text, ";") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		source, networks, ok := strings.Cut(part, "=")
+		if !ok {
+			p.fail("ALLOWED_SENDERS", "write it like shopify=10.0.0.0/8;stripe=192.0.2.7")
+			continue
+		}
+		senders[strings.TrimSpace(source)] = p.prefixes("ALLOWED_SENDERS", networks)
+	}
+	return senders
+}
+
+// checkProviders holds the rule that nothing starts without a secret to verify with.
+func (p *parser) checkProviders(c Config) {
+	if len(c.Shopify.Secrets) == 0 && len(c.Stripe.Secrets) == 0 && c.PayPal.WebhookID == "" {
+		p.problems = append(p.problems, fmt.Errorf(
+			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID", prefix))
+	}
+	pp := c.PayPal
+	if pp.WebhookID == "WEBHOOK_ID" && pp.Mode == "live" {
+		p.fail("PAYPAL_WEBHOOK_ID", "WEBHOOK_ID is what PayPal's simulator signs with, for everybody: use the id of your own webhook")
+	}
+	if (pp.ClientID == "") != (pp.ClientSecret == "") {
+		p.fail("PAYPAL_CLIENT_ID", "client id and client secret go together")
+	}
+	if pp.WebhookID == "" && (pp.ClientID != "" || len(pp.Roots) > 0) {
+		p.fail("PAYPAL_WEBHOOK_ID", "is needed to verify PayPal's webhooks")
+	}
+	for source := range c.AllowedSenders {
+		if source != "shopify" && source != "stripe" && source != "paypal" {
+			p.fail("ALLOWED_SENDERS", "names a source that does not exist")
+		}
+	}
+}
+
+func (p *parser) checkERPNext(e ERPNext) {
+	if e.URL == "" {
+		p.fail("ERPNEXT_URL", "is needed: the address of the ERPNext site")
+	}
+	switch pair := e.APIKey.IsSet() && e.APISecret.IsSet(); {
+	case e.APIKey.IsSet() != e.APISecret.IsSet():
+		p.fail("ERPNEXT_API_KEY", "API key and API secret go together")
+	case pair && e.BearerToken.IsSet():
+		p.fail("ERPNEXT_BEARER_TOKEN", "give an API key and secret or a bearer token, not both")
+	case !pair && !e.BearerToken.IsSet():
+		p.fail("ERPNEXT_API_KEY", "is needed, with %sERPNEXT_API_SECRET (or %sERPNEXT_BEARER_TOKEN)", prefix, prefix)
+	}
+	for _, s := range []SecretSource{e.APIKey, e.APISecret, e.BearerToken, e.SetupKey, e.SetupSecret} {
+		p.secret(s)
+	}
+}
+
+// checkOperator refuses to show other people's data to everybody who reaches
+// the operator listener.
+func (p *parser) checkOperator(c Config) {
+	if c.OperatorToken != "" {
+		return
+	}
+	host, _, err := net.SplitHostPort(c.OperatorAddr)
+	if err != nil {
+		p.fail("OPERATOR_ADDR", "write it like 127.0.0.1:9090")
+		return
+	}
+	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
+		p.fail("OPERATOR_TOKEN", "is needed when the operator listener is not on loopback")
+	}
+}

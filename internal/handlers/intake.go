@@ -1,0 +1,178 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
+)
+
+const (
+	defaultMaxBody = 10 << 20
+	// smallBody is read without asking: nearly every webhook fits, and so
+	// many small bodies at once do no harm.
+	smallBody = 64 << 10
+	// largeBodies is how many bodies beyond smallBody may be in memory at once.
+	largeBodies = 16
+)
+
+// intake takes webhooks: it reads, has the source verify, hands over to the
+// inbox and answers.
+type intake struct {
+	PublicOptions
+	metrics *intakeMetrics
+	large   *semaphore.Weighted
+	refused zerolog.Logger // for refused requests, so that a flood of them cannot flood the log
+}
+
+func newIntake(o PublicOptions) *intake {
+	if o.MaxBody == 0 {
+		o.MaxBody = defaultMaxBody
+	}
+	if o.Rejected == nil {
+		o.Rejected = func(string, string) {}
+	}
+	return &intake{
+		PublicOptions: o,
+		metrics:       newIntakeMetrics(o.Registerer, o.Sources),
+		large:         semaphore.NewWeighted(largeBodies),
+		refused:       o.Log.Sample(&zerolog.BurstSampler{Burst: 50, Period: time.Second}),
+	}
+}
+
+// ServeHTTP answers 2xx only for an event that is safe on disk. One log line
+// and one count a request, whatever becomes of it.
+func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	name := chi.URLParam(r, "source")
+	ev, receipt, err := in.accept(w, r, name, start)
+	if _, known := in.Sources[name]; !known {
+		name = unknownSource // a stranger's text is neither a label nor a log field
+	}
+	outcome := outcomeOf(receipt, err)
+	if err != nil {
+		writeError(w, err)
+	} else {
+		writeJSON(w, http.StatusOK, map[string]string{"status": outcome, "event": receipt.ID})
+	}
+	in.metrics.observe(name, outcome, ev, time.Since(start))
+	in.log(r.Context(), name, outcome, ev, receipt, err, start)
+	if err != nil {
+		in.Rejected(name, outcome)
+	}
+}
+
+func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, now time.Time) (event.Event, event.Receipt, error) {
+	src, ok := in.Sources[name]
+	if !ok {
+		return event.Event{}, event.Receipt{}, fault.New(fault.NotFound, "handlers.intake", "no such source")
+	}
+	if r.Method != http.MethodPost {
+		return event.Event{}, event.Receipt{}, fault.New(fault.BadMethod, "handlers.intake", "not a POST")
+	}
+	if err := readable(r.Header); err != nil {
+		return event.Event{}, event.Receipt{}, err
+	}
+	body, err := in.read(w, r)
+	if err != nil {
+		return event.Event{}, event.Receipt{}, err
+	}
+	ev, err := src.Open(r.Context(), r.Header, body, now)
+	if err != nil {
+		return event.Event{}, event.Receipt{}, err
+	}
+	ev.Source, ev.ReceivedAt = name, now.UTC()
+	ev.ID = event.NewID(ev.Source, ev.ProviderID)
+	receipt, err := in.Inbox.Put(r.Context(), ev)
+	return ev, receipt, err
+}
+
+// readable refuses what we would have to decode before verifying: signatures
+// cover the bytes as sent, and decompressing a stranger's bytes is a bomb.
+func readable(h http.Header) error {
+	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
+		return fault.New(fault.Unsupported, "handlers.intake", "content encoding")
+	}
+	ct := h.Get("Content-Type")
+	if ct == "" {
+		return nil
+	}
+	media, _, err := mime.ParseMediaType(ct)
+	if err != nil || (media != "application/json" && media != "text/json" && !strings.HasSuffix(media, "+json")) {
+		return fault.New(fault.Unsupported, "handlers.intake", "media type")
+	}
+	return nil
+}
+
+// read takes the whole body, bounded whether or not its length was announced.
+// Beyond smallBody a place is needed, so that many large bodies at once end in
+// 503 rather than in an exhausted memory.
+func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.ContentLength > in.MaxBody {
+		return nil, fault.New(fault.TooLarge, "handlers.intake", "body over the limit")
+	}
+	limited := http.MaxBytesReader(w, r.Body, in.MaxBody)
+	var buf bytes.Buffer
+	n, err := io.CopyN(&buf, limited, smallBody)
+	if err == nil && n == smallBody {
+		if !in.large.TryAcquire(1) {
+			return nil, fault.New(fault.Busy, "handlers.intake", "too many large bodies at once")
+		}
+		defer in.large.Release(1)
+		_, err = io.Copy(&buf, limited)
+	}
+	switch {
+	case err == nil, errors.Is(err, io.EOF):
+		return buf.Bytes(), nil
+	case isTooLarge(err):
+		return nil, fault.New(fault.TooLarge, "handlers.intake", "body over the limit")
+	default:
+		return nil, fault.New(fault.Malformed, "handlers.intake", "body ended early")
+	}
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
+}
+
+func (in *intake) log(ctx context.Context, name, outcome string, ev event.Event, receipt event.Receipt, err error, start time.Time) {
+	line := in.Log.Info()
+	switch {
+	case err != nil && fault.KindOf(err) == fault.Internal:
+		line = in.Log.Error()
+	case err != nil:
+		line = in.refused.Warn()
+	}
+	if err == nil {
+		line = line.Str("event_id", receipt.ID).Str("topic", ev.Topic).Str("subject", ev.Subject).Str("secret_slot", ev.SecretSlot)
+	}
+	line.Str("source", name).Str("outcome", outcome).Str("request_id", middleware.GetReqID(ctx)).
+		Str("client_ip", middleware.GetClientIP(ctx)).Dur("took", time.Since(start)).Err(err).Msg("webhook received")
+}
+
+// recoverer turns a panic into our own failure, so that the sender retries.
+func (in *intake) recoverer(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				// The value may quote the request, so only the stack is kept.
+				in.Log.Error().Bytes("stack", debug.Stack()).Str("request_id", middleware.GetReqID(r.Context())).Msg("handler panicked")
+				writeError(w, fault.New(fault.Internal, "handlers", "panic"))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

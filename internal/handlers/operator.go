@@ -1,0 +1,244 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+// Events is what the event API asks of the inbox.
+type Events interface {
+	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
+	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
+	Replay(ctx context.Context, id string) error
+	Dismiss(ctx context.Context, id, reason string) error
+}
+
+// Documents is the memory of key → document.
+type Documents interface {
+	Document(ctx context.Context, doctype, key string) (event.Document, bool, error)
+}
+
+// OperatorOptions configures the operator's listener.
+type OperatorOptions struct {
+	Ready     Readiness
+	Metrics   http.Handler
+	Events    Events
+	Documents Documents
+	Token     string                            // "" = no token is asked for: only on loopback
+	Replayed  func()                            // counts a replay
+	DocType   []string                          // DocTypes that GET documents searches
+	DeskURL   func(doctype, name string) string // link into ERPNext; nil = none
+}
+
+// Operator builds the operator's handler: metrics and health for everybody who
+// reaches it, profiles and the event API for the token's holder.
+func Operator(o OperatorOptions) http.Handler {
+	api := &eventAPI{o}
+	r := chi.NewRouter()
+	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, fault.New(fault.NotFound, "handlers.route", "no such path"))
+	})
+	r.Get("/healthz", healthz)
+	r.Get("/readyz", readyz(o.Ready))
+	r.Method(http.MethodGet, "/metrics", o.Metrics)
+	r.Group(func(r chi.Router) {
+		r.Use(bearer(o.Token), http.NewCrossOriginProtection().Handler)
+		r.Get("/api/v1/events", api.list)
+		r.Get("/api/v1/events/{id}", api.show)
+		r.Post("/api/v1/events/{id}/replay", api.replay)
+		r.Post("/api/v1/events/{id}/dismiss", api.dismiss)
+		r.Get("/api/v1/documents", api.document)
+		r.HandleFunc("/debug/pprof/*", pprof.Index)
+		r.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		r.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		r.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		r.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	})
+	return r
+}
+
+// bearer asks for the operator's token. Digests are compared, so that neither
+// content nor length of the token can be timed.
+func bearer(token string) func(http.Handler) http.Handler {
+	want := sha256.Sum256([]byte(token))
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			got := sha256.Sum256([]byte(given))
+			if token != "" && subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
+				w.Header().Set("WWW-Authenticate", `Bearer realm="ledgerhook"`)
+				writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "unauthorized"})
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// EventView is an event as the API and the command line show it.
+type EventView struct {
+	ID              string         `json:"id"`
+	Source          string         `json:"source"`
+	Provider        string         `json:"provider"`
+	Topic           string         `json:"topic"`
+	ProviderEventID string         `json:"provider_event_id"`
+	Subject         string         `json:"subject"`
+	State           event.State    `json:"state"`
+	Attempts        int            `json:"attempts"`
+	ReceivedAt      time.Time      `json:"received_at"`
+	DueAt           *time.Time     `json:"due_at"`
+	Class           string         `json:"class"`
+	Error           string         `json:"error"`
+	Hint            string         `json:"hint,omitempty"`
+	Documents       []DocumentView `json:"documents"`
+	History         []AttemptView  `json:"history,omitempty"`
+}
+
+// DocumentView is one ERPNext document of an event.
+type DocumentView struct {
+	DocType string `json:"doctype"`
+	Name    string `json:"name"`
+	Key     string `json:"key"`
+	URL     string `json:"url"`
+}
+
+// AttemptView is one attempt. Detail is what ERPNext said, word for word.
+type AttemptView struct {
+	Number    int       `json:"number"`
+	StartedAt time.Time `json:"started_at"`
+	TookMS    int64     `json:"took_ms"`
+	Result    string    `json:"result"`
+	Class     string    `json:"class"`
+	Error     string    `json:"error"`
+	Hint      string    `json:"hint,omitempty"`
+	Detail    string    `json:"detail,omitempty"`
+}
+
+// NewEventView shows an event with what it led to. url makes a document's link
+// into ERPNext; nil makes none.
+func NewEventView(ev event.Event, attempts []event.Attempt, docs []event.Document, url func(doctype, name string) string) EventView {
+	v := EventView{
+		ID: ev.ID, Source: ev.Source, Provider: ev.Provider, Topic: ev.Topic, ProviderEventID: ev.ProviderID,
+		Subject: ev.Subject, State: ev.State, Attempts: ev.Attempts, ReceivedAt: ev.ReceivedAt,
+		Class: ev.Class, Error: ev.Reason, Hint: ev.Hint, Documents: []DocumentView{},
+	}
+	if ev.State == event.Pending {
+		v.DueAt = &ev.DueAt
+	}
+	for _, d := range docs {
+		dv := DocumentView{DocType: d.DocType, Name: d.Name, Key: d.Key}
+		if url != nil {
+			dv.URL = url(d.DocType, d.Name)
+		}
+		v.Documents = append(v.Documents, dv)
+	}
+	for _, a := range attempts {
+		v.History = append(v.History, AttemptView{
+			Number: a.Number, StartedAt: a.StartedAt, TookMS: a.Took.Milliseconds(),
+			Result: a.Result, Class: a.Class, Error: a.Reason, Hint: a.Hint, Detail: a.Detail,
+		})
+	}
+	return v
+}
+
+type eventAPI struct{ OperatorOptions }
+
+func (a *eventAPI) list(w http.ResponseWriter, r *http.Request) {
+	f, err := parseFilter(r.URL.Query())
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "bad_filter", "detail": err.Error()})
+		return
+	}
+	events, next, err := a.Events.List(r.Context(), f)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	views := make([]EventView, 0, len(events))
+	for _, ev := range events {
+		views = append(views, NewEventView(ev, nil, nil, nil))
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"events": views, "next_cursor": next})
+}
+
+func parseFilter(q url.Values) (event.Filter, error) {
+	f := event.Filter{
+		State: event.State(q.Get("state")), Source: q.Get("source"), Topic: q.Get("topic"),
+		Query: q.Get("q"), Cursor: q.Get("cursor"),
+	}
+	if text := q.Get("since"); text != "" {
+		since, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return f, fault.New(fault.Malformed, "handlers.filter", "since is not an RFC 3339 time")
+		}
+		f.Since = since
+	}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 500 {
+			return f, fault.New(fault.Malformed, "handlers.filter", "limit is not a number from 1 to 500")
+		}
+		f.Limit = n
+	}
+	return f, nil
+}
+
+func (a *eventAPI) show(w http.ResponseWriter, r *http.Request) {
+	ev, attempts, docs, err := a.Events.Get(r.Context(), chi.URLParam(r, "id"))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, NewEventView(ev, attempts, docs, a.DeskURL))
+}
+
+func (a *eventAPI) replay(w http.ResponseWriter, r *http.Request) {
+	id := chi.URLParam(r, "id")
+	if err := a.Events.Replay(r.Context(), id); err != nil {
+		writeError(w, err)
+		return
+	}
+	a.Replayed()
+	writeJSON(w, http.StatusOK, map[string]string{"status": "pending", "event": id})
+}
+
+func (a *eventAPI) dismiss(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Reason string `json:"reason"`
+	}
+	_ = json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&body) // the reason is optional
+	id := chi.URLParam(r, "id")
+	if err := a.Events.Dismiss(r.Context(), id, body.Reason); err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ignored", "event": id})
+}
+
+func (a *eventAPI) document(w http.ResponseWriter, r *http.Request) {
+	key := r.URL.Query().Get("key")
+	views := []DocumentView{}
+	for _, doctype := range a.DocType {
+		doc, ok, err := a.Documents.Document(r.Context(), doctype, key)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		if ok {
+			views = append(views, NewEventView(event.Event{}, nil, []event.Document{doc}, a.DeskURL).Documents...)
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"documents": views})
+}

@@ -1,0 +1,74 @@
+package mapping
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+)
+
+// Customer maps a party to a new Customer with our key. An e-mail or phone
+// that ERPNext would refuse is left out rather than refusing the customer, and
+// an address is sent only whole.
+func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
+	c := erpnext.Customer{
+		CustomerName: b.customerName(p), CustomerType: "Individual",
+		CustomerGroup: b.CustomerGroup, Territory: b.Territory,
+		FirstName: cut(p.FirstName, maxText), LastName: cut(p.LastName, maxText),
+		Key: key,
+	}
+	if p.Company != "" {
+		c.CustomerType = "Company"
+	}
+	if ValidEmail(p.Email) {
+		c.EmailID = p.Email
+	}
+	if validPhone(p.Phone) {
+		c.MobileNo = p.Phone
+	}
+	b.addAddress(&c, p.Address)
+	return c
+}
+
+// customerName is the company's, the person's or, of neither, the mailbox's
+// name, without the characters that ERPNext refuses in a name.
+func (b Books) customerName(p commerce.Party) string {
+	mailbox, _, _ := strings.Cut(p.Email, "@")
+	name := firstOf(p.Company, strings.TrimSpace(p.FirstName+" "+p.LastName), mailbox, "Customer "+p.ID)
+	name = strings.Map(func(r rune) rune {
+		if r == '<' || r == '>' || r < ' ' {
+			return -1
+		}
+		return r
+	}, name)
+	name = strings.Join(strings.Fields(name), " ")
+	// These names are taken by ERPNext itself (frappe/model/naming.py, customer.py).
+	if name == "" || strings.EqualFold(name, "customer") || strings.HasPrefix(strings.ToLower(name), "new customer") ||
+		strings.EqualFold(name, b.CustomerGroup) {
+		name = strings.TrimSpace("Shop " + name)
+	}
+	return cut(name, maxText)
+}
+
+func (b Books) addAddress(c *erpnext.Customer, a *commerce.Address) {
+	if a == nil {
+		return
+	}
+	country := b.Countries[strings.ToUpper(a.CountryCode)]
+	if a.Line1 == "" || a.City == "" || country == "" {
+		return // ERPNext makes no address of less
+	}
+	c.AddressLine1, c.AddressLine2 = cut(a.Line1, maxText), cut(a.Line2, maxText)
+	c.City, c.State, c.Pincode, c.Country = cut(a.City, maxText), cut(a.Region, maxText), cut(a.PostalCode, maxText), country
+}
+
+var (
+	emailForm = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$`)
+	phoneForm = regexp.MustCompile(`^[0-9 +_\-,.*#()]{1,20}$`) // frappe/utils: validate_phone_number
+)
+
+// ValidEmail reports whether ERPNext takes the text as an e-mail address.
+func ValidEmail(text string) bool { return len(text) <= maxText && emailForm.MatchString(text) }
+
+func validPhone(text string) bool { return phoneForm.MatchString(text) }

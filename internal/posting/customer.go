@@ -1,0 +1,95 @@
+package posting
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
+)
+
+// customer finds or makes the ERPNext customer of an order: by the shop's
+// customer id, then by e-mail, never by name. It returns ERPNext's name.
+func (p *Poster) customer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party, r *Result) (string, error) {
+	if party == nil || (party.ID == "" && party.Email == "") {
+		return p.standIn(ctx, b, o, "guest", p.GuestCustomer, "Shop Guest", r)
+	}
+	key := customerKey(o, *party)
+	name, ok, err := p.known(ctx, erpnext.DocCustomer, key)
+	if err != nil || ok {
+		return name, err
+	}
+	if party.Email != "" {
+		name, ok, err = p.customers.byEmail(ctx, party.Email)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			r.add(event.Document{DocType: erpnext.DocCustomer, Name: name, Key: key})
+			return name, nil
+		}
+	}
+	return p.makeCustomer(ctx, b.Customer(*party, key), party.Email, r)
+}
+
+// customerKey names a party by the shop's id, or a guest by a digest of the
+// e-mail: the address itself is not spread into keys.
+func customerKey(o Origin, party commerce.Party) string {
+	if party.ID != "" {
+		return o.Key("customer", party.ID)
+	}
+	return o.Key("guest", emailDigest(party.Email))
+}
+
+func emailDigest(email string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(email))))
+	return hex.EncodeToString(sum[:16])
+}
+
+func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email string, r *Result) (string, error) {
+	var stored erpnext.Stored
+	_, err := p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
+	if f := asFault(err); f != nil && f.Kind == fault.Rejected && strings.HasPrefix(f.Cause, "NameError") {
+		// The name is taken by a Customer Group (erpnext/selling/doctype/customer).
+		c.CustomerName += " (shop)"
+		_, err = p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
+	}
+	if err != nil {
+		return "", err
+	}
+	doc := event.Document{DocType: erpnext.DocCustomer, Name: stored.Name, Key: c.Key}
+	docs := []event.Document{doc}
+	if email != "" {
+		docs = append(docs, emailDocument(email, stored.Name))
+	}
+	r.add(doc)
+	// At once, not with the outcome: the next order of this customer may be
+	// handled before this event is settled.
+	return stored.Name, memoryError("posting.customer", p.Memory.Remember(ctx, "", docs...))
+}
+
+// standIn gives the customer that stands for nobody known: the configured one,
+// or one of our own with a fixed key.
+func (p *Poster) standIn(ctx context.Context, b mapping.Books, o Origin, kind, configured, title string, r *Result) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	key := o.Key("customer", kind)
+	name, ok, err := p.known(ctx, erpnext.DocCustomer, key)
+	if err != nil || ok {
+		return name, err
+	}
+	c := b.Customer(commerce.Party{FirstName: title}, key)
+	return p.makeCustomer(ctx, c, "", r)
+}
+
+// known asks the memory for a document's name.
+func (p *Poster) known(ctx context.Context, doctype, key string) (string, bool, error) {
+	doc, ok, err := p.Memory.Document(ctx, doctype, key)
+	return doc.Name, ok, memoryError("posting.memory", err)
+}

@@ -1,0 +1,144 @@
+// Package posting brings ERPNext to the wanted state: it ensures that the
+// documents of an order or a payment exist, submitted, once. It remembers which
+// key became which document, so that nothing is looked up before it is created.
+// It knows nothing of webhooks or of how an inbox is stored.
+package posting
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/rs/zerolog"
+)
+
+// Site is what posting asks of ERPNext.
+type Site interface {
+	Ensure(ctx context.Context, doctype, key string, doc, out any) (created bool, err error)
+	Update(ctx context.Context, doctype, name string, fields map[string]any, out any) error
+	Submit(ctx context.Context, doctype, name string, out any) error
+	Get(ctx context.Context, doctype, name string, out any) error
+	List(ctx context.Context, q erpnext.Query, out any) error
+}
+
+// Memory keeps which key became which document. Losing it costs look-ups,
+// never a second document.
+type Memory interface {
+	Document(ctx context.Context, doctype, key string) (event.Document, bool, error)
+	Remember(ctx context.Context, eventID string, docs ...event.Document) error
+	Forget(ctx context.Context, doctype, key string) error
+	Note(ctx context.Context, name string) (string, bool, error)
+	SetNote(ctx context.Context, name, value string) error
+}
+
+// Origin is where a document comes from: it makes the idempotency keys.
+type Origin struct {
+	Provider string // "shopify"
+	Source   string // the configured sender
+}
+
+// Key names one thing of this origin for ever: "shopify/acme/order/1001".
+// ERPNext compares keys without case and trailing blanks, and keeps 140
+// characters; a longer key ends in a digest of the whole.
+func (o Origin) Key(kind, id string) string {
+	key := strings.ToLower(strings.Join([]string{o.Provider, o.Source, kind, id}, "/"))
+	if len(key) <= erpnext.MaxKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return key[:erpnext.MaxKey-33] + "~" + hex.EncodeToString(sum[:16])
+}
+
+// Options configures a Poster. Site, Memory and Books are needed.
+type Options struct {
+	Site   Site
+	Memory Memory
+	// Books finds the site's books; an error is the attempt's.
+	Books func(ctx context.Context) (mapping.Books, error)
+	// Shops are the origins whose orders a payment may name.
+	Shops         []Origin
+	GuestCustomer string        // ERPNext's name; "" = one is made
+	UnknownPayer  string        // ERPNext's name; "" = one is made per provider
+	WaitForOrder  time.Duration // how long a payment waits for the order it names
+	// CustomersFresh is how old the list of customers' e-mails may be when a
+	// new customer is about to be made; 0 = 15 seconds.
+	CustomersFresh time.Duration
+	Log            zerolog.Logger
+	Now            func() time.Time // nil = time.Now
+}
+
+// Poster posts orders and payments. It is safe for concurrent use; what
+// concerns one customer is done one at a time.
+type Poster struct {
+	Options
+	customers *directory
+	turns     turns
+}
+
+// New makes a Poster.
+func New(o Options) *Poster {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.CustomersFresh == 0 {
+		o.CustomersFresh = 15 * time.Second
+	}
+	return &Poster{Options: o, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now}}
+}
+
+// Result is what an event led to. Documents are those to remember, also when
+// posting failed half-way.
+type Result struct {
+	Documents []event.Document
+	Ignored   string       // nothing to book, and why
+	Note      string       // how it was done, when that is not the usual way
+	Warn      *fault.Error // it was done, but a person should know
+}
+
+func (r *Result) add(docs ...event.Document) { r.Documents = append(r.Documents, docs...) }
+
+// Warm reads the books and the customers' e-mails ahead of the first event.
+func (p *Poster) Warm(ctx context.Context) error {
+	if _, err := p.Books(ctx); err != nil {
+		return err
+	}
+	return p.customers.refresh(ctx)
+}
+
+// differs compares amounts; the sixth decimal is beyond every currency and
+// within what a site's floating point can blur.
+func differs(got, want erpnext.Number) bool { return !got.Round(6).Equal(want.Round(6)) }
+
+// memoryError classes a failure of our own store while posting.
+func memoryError(op string, err error) error {
+	if err == nil || fault.As(err) != nil {
+		return err
+	}
+	return &fault.Error{Kind: fault.Internal, Op: op, Cause: "the inbox's memory failed", Err: err}
+}
+
+// isMissing reports whether ERPNext knows no document of this DocType that a
+// create named.
+func isMissing(err error, doctype string) bool {
+	return fault.KindOf(err) == fault.Missing && erpnext.MissingDocType(err) == doctype
+}
+
+// asFault gives the classified failure inside err, if any.
+func asFault(err error) *fault.Error {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f
+	}
+	return nil
+}
+
+func cancelledByHand(doctype, name string) Result {
+	return Result{Ignored: fmt.Sprintf("%s %s was cancelled in ERPNext: it is not made again", doctype, name)}
+}
