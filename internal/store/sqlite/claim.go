@@ -1,0 +1,276 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/event"
+)
+
+// ErrLeaseLost is Settle's answer to a claim that is no longer the newest one
+// of its event, or was settled already.
+var ErrLeaseLost = errors.New("the lease on the event was lost")
+
+// claimNext picks, leases, counts the attempt and fences in one statement. It
+// walks the few events that nothing older blocks; of those, a subject that is
+// leased at the moment is passed over.
+const claimNext = `
+UPDATE events SET token = token + 1, attempts = attempts + 1, tries = tries + 1, waiting = 0,
+  leased_until = ?, due_at = ?, claimed_at = ?
+WHERE seq = (
+  SELECT e.seq FROM events AS e
+  WHERE e.state = 'pending' AND e.blocked = 0 AND e.due_at <= ?
+    AND (e.subject = '' OR NOT EXISTS (
+      SELECT 1 FROM events AS l
+      WHERE l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq))
+  ORDER BY e.due_at, e.seq LIMIT 1)
+RETURNING seq, token, tries, source, subject, waits_for`
+
+// Claim leases the oldest due event whose subject is free; nil when there is
+// none. Events of one subject are handed out one at a time, oldest received
+// first: an older one that is due for a retry later holds back the younger
+// ones, an older one that waits for a document does not. After the lease has
+// run out the event can be claimed again, with a higher token.
+func (db *DB) Claim(ctx context.Context, lease time.Duration) (*event.Claim, error) {
+	const op = "sqlite.Claim"
+	var seq int64
+	c := &event.Claim{}
+	err := db.write(ctx, op, func(w *conn) error {
+		now := db.now()
+		until := now.Add(lease)
+		var of subject
+		seq, of = 0, subject{}
+		waited := false
+		err := w.query(claimNext, []driver.Value{text(until), text(until), text(now), text(now), text(now)}, func(r row) {
+			seq, c.Token, c.Attempt = r.int(0), r.int(1), int(r.int(2))
+			of, waited = subject{r.text(3), r.text(4)}, r.text(5) != ""
+		})
+		c.Until = moment(text(until))
+		if err != nil || !waited {
+			return err
+		}
+		return of.order(w) // it waits no longer, so it blocks again
+	})
+	if err != nil || seq == 0 {
+		return nil, err
+	}
+	db.signal()
+	// The lease is on disk. The caller may be stopping, but an event that is
+	// leased and then not handed out would lie until the lease ends.
+	c.Event, err = db.bySeq(context.WithoutCancel(ctx), seq)
+	if err != nil {
+		return nil, db.failed(op, err)
+	}
+	return c, nil
+}
+
+// NextDue tells when the next event becomes claimable: one that is due later,
+// or whose own or subject's lease runs out. Not ok: nothing is pending.
+func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
+	now := text(db.now())
+	rows, err := db.read.QueryContext(ctx, `
+SELECT e.due_at, coalesce((
+  SELECT max(l.leased_until) FROM events AS l
+  WHERE e.subject <> '' AND l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq), '')
+FROM events AS e WHERE e.state = 'pending' AND e.blocked = 0 ORDER BY e.due_at`, now)
+	if err != nil {
+		return time.Time{}, false, db.failed("sqlite.NextDue", err)
+	}
+	defer rows.Close()
+	best := ""
+	for rows.Next() {
+		var due, leased string
+		if err := rows.Scan(&due, &leased); err != nil {
+			return time.Time{}, false, db.failed("sqlite.NextDue", err)
+		}
+		if best != "" && due >= best {
+			break // sorted: nothing better can follow
+		}
+		if at := max(due, leased); best == "" || at < best {
+			best = at
+		}
+	}
+	return moment(best), best != "", db.failed("sqlite.NextDue", rows.Err())
+}
+
+// subject names what an event is about.
+type subject struct{ source, name string }
+
+const ofSubject = " source = ? AND subject = ? AND state = 'pending' AND subject <> ''"
+
+// order marks anew which events of the subject are blocked: all that are
+// younger than the oldest one that does not wait for a document. It touches
+// only those whose mark changes.
+func (s subject) order(c *conn) error {
+	if s.name == "" {
+		return nil
+	}
+	first, err := c.number("SELECT min(seq) FROM ("+
+		"SELECT min(seq) AS seq FROM events WHERE"+ofSubject+" AND waiting = 0 AND blocked = 0 UNION ALL "+
+		"SELECT min(seq) FROM events WHERE"+ofSubject+" AND waiting = 0 AND blocked = 1)", s.source, s.name, s.source, s.name)
+	if err != nil {
+		return err
+	}
+	if first == 0 {
+		first = math.MaxInt64
+	}
+	_, err = c.exec("UPDATE events SET blocked = 0 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 1 AND seq <= ?", s.source, s.name, first)
+	if err != nil {
+		return err
+	}
+	_, err = c.exec("UPDATE events SET blocked = 1 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 0 AND seq > ?", s.source, s.name, first)
+	return err
+}
+
+// Settle ends a claim with what came of it: the event's next state, a row of
+// its history, the documents and the waking of whatever waited for them, all
+// or nothing. An outcome that is Free gives the attempt back and leaves no row
+// in the history, for nothing was tried.
+//
+// ErrLeaseLost: another worker has claimed the event since, or it was settled,
+// replayed or dismissed; nothing was changed. A lease that ran out but was not
+// taken over is still good. After Busy the claim may or may not be settled.
+func (db *DB) Settle(ctx context.Context, c *event.Claim, o event.Outcome) error {
+	if !slices.Contains(event.States(), o.State) {
+		return fmt.Errorf("settle %s: no state %q", c.Event.ID, o.State)
+	}
+	lost := false
+	err := db.write(ctx, "sqlite.Settle", func(w *conn) error {
+		s := settlement{c: w, claim: c, outcome: o, now: text(db.now())}
+		err := s.run()
+		lost = s.lost
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case lost:
+		return ErrLeaseLost
+	}
+	db.signal()
+	return nil
+}
+
+// settlement is one Settle inside the writer's transaction.
+type settlement struct {
+	c       *conn
+	claim   *event.Claim
+	outcome event.Outcome
+	now     string
+
+	lost      bool
+	seq       int64
+	number    int64 // of the attempt, among all of the event
+	claimedAt string
+	of        subject
+}
+
+func (s *settlement) run() error {
+	if err := s.find(); err != nil || s.lost {
+		return err
+	}
+	return firstError(
+		s.settle,
+		s.history,
+		func() error { return remember(s.c, s.now, s.seq, s.outcome.Documents) },
+		s.wakeOthers,
+		func() error { return s.of.order(s.c) },
+	)
+}
+
+func (s *settlement) find() error {
+	s.lost = true
+	return s.c.query("SELECT seq, attempts, claimed_at, source, subject FROM events WHERE id = ? AND token = ? AND leased_until <> ''",
+		[]driver.Value{s.claim.Event.ID, s.claim.Token}, func(r row) {
+			s.lost, s.seq, s.number, s.claimedAt = false, r.int(0), r.int(1), r.text(2)
+			s.of = subject{r.text(3), r.text(4)}
+		})
+}
+
+func (s *settlement) settle() error {
+	o := s.outcome
+	due, waitsFor, settled := s.now, "", s.now
+	if o.State == event.Pending {
+		settled, waitsFor = "", o.WaitsFor
+		if !o.DueAt.IsZero() {
+			due = text(o.DueAt)
+		}
+		appeared, err := s.appeared(waitsFor)
+		if err != nil {
+			return err
+		}
+		if appeared {
+			due, waitsFor = s.now, ""
+		}
+	}
+	back := int64(0)
+	if o.Free {
+		back = 1
+	}
+	_, err := s.c.exec(`
+UPDATE events SET state = ?, due_at = ?, settled_at = ?, waits_for = ?, waiting = ?, leased_until = '',
+  attempts = attempts - ?, tries = max(tries - ?, 0) WHERE seq = ?`,
+		string(o.State), due, settled, waitsFor, number(waitsFor != ""), back, back, s.seq)
+	if err != nil || (o.Free && o.Class == "" && o.Reason == "") {
+		return err // nothing was tried: what the last try said still holds
+	}
+	_, err = s.c.exec("UPDATE events SET class = ?, reason = ?, hint = ? WHERE seq = ?", o.Class, o.Reason, o.Hint, s.seq)
+	return err
+}
+
+// appeared reports whether the document an event is about to wait for was
+// recorded while the attempt was under way: nobody would wake it later.
+func (s *settlement) appeared(key string) (bool, error) {
+	if key == "" {
+		return false, nil
+	}
+	n, err := s.c.number("SELECT count(*) FROM documents WHERE key = ? AND updated_at >= ?", key, s.claimedAt)
+	return n > 0, err
+}
+
+func (s *settlement) history() error {
+	o := s.outcome
+	if o.Free {
+		return nil
+	}
+	_, err := s.c.exec("INSERT INTO attempts (seq, number, started_at, took_us, result, class, reason, hint, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		s.seq, s.number, s.claimedAt, o.Took.Microseconds(), o.Result, o.Class, o.Reason, o.Hint, o.Detail)
+	return err
+}
+
+// wakeOthers makes due what waited for one of the documents. They keep their
+// place in the order of receipt: a woken event does not go behind a backlog.
+func (s *settlement) wakeOthers() error {
+	var woken []subject
+	for _, d := range s.outcome.Documents {
+		key := documentKey(d)
+		if key == "" {
+			continue
+		}
+		err := s.c.query(`
+UPDATE events SET waiting = 0, waits_for = '', due_at = min(received_at, ?)
+WHERE waits_for = ? AND waiting = 1 AND state = 'pending' RETURNING source, subject`,
+			[]driver.Value{s.now, key}, func(r row) { woken = append(woken, subject{r.text(0), r.text(1)}) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, w := range woken {
+		if err := w.order(s.c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

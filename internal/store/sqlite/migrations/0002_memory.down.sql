@@ -1,0 +1,3 @@
+DROP TABLE notes;
+DROP TABLE event_documents;
+DROP TABLE documents;

@@ -1,0 +1,264 @@
+// Package sqlite is the inbox in one SQLite file: what was received, which of
+// it is still to be carried into ERPNext, what was tried, and which documents
+// came of it. It knows events, leases and their order; it has never heard of
+// HTTP, of a provider's payload or of ERPNext's API.
+//
+// One goroutine writes. Callers wait in bounded queues and share one
+// transaction, which is answered after its commit is on disk
+// (synchronous=FULL). Reads go through connections of their own and never wait
+// for the writer.
+package sqlite
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	_ "modernc.org/sqlite" // the driver of the reading connections
+)
+
+// Options say how to open an inbox. Path alone is required.
+type Options struct {
+	Path       string                // of the file, made when it is not there
+	Registerer prometheus.Registerer // nil = metrics go nowhere
+	Log        zerolog.Logger
+	MaxWaiting int              // events that may wait for the disk; 0 = 4096
+	MaxWait    time.Duration    // the longest wait for the disk; 0 = 4 s (Shopify gives up after 5)
+	Now        func() time.Time // nil = time.Now
+}
+
+// DB is an open inbox. It is safe for concurrent use.
+type DB struct {
+	w    *writer
+	read *sql.DB
+	now  func() time.Time
+	log  zerolog.Logger
+	wake chan struct{}
+
+	metrics *metrics
+	pulse   pulse
+	close   func() error
+}
+
+// applicationID marks the file as an inbox ("lhk1"), so that another program's
+// database is not taken for one.
+const applicationID = 0x6c686b31
+
+// pageSize is a compromise: a body fits few small pages, and the index of ids
+// dirties one page per event wherever it falls.
+const pageSize = 4096
+
+// The log is brought into the file every walPages pages, by the writer itself;
+// a reader that stays long can hold that up, and afterwards the log shrinks
+// back to walBytes.
+const (
+	walPages = 4000
+	walBytes = 64 << 20
+)
+
+// Open opens or makes the inbox at o.Path (mode 0600) and brings its schema up
+// to date. It refuses a file that is no inbox, a file it cannot write to and a
+// schema newer than its own.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	db, err := open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("open inbox %s: %w", o.Path, err)
+	}
+	return db, nil
+}
+
+func open(ctx context.Context, o Options) (*DB, error) {
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, err
+	}
+	if err := prepare(ctx, path); err != nil {
+		return nil, err
+	}
+	o.MaxWaiting, o.MaxWait = cmp.Or(o.MaxWaiting, 4096), cmp.Or(o.MaxWait, 4*time.Second)
+	c, err := connect(ctx, dsn(path, o.MaxWait, fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walBytes)))
+	if err != nil {
+		return nil, err
+	}
+	if err := upgrade(c); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	read, err := sql.Open("sqlite", dsn(path, o.MaxWait, "query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	read.SetMaxOpenConns(4)
+	return start(o, c, read), nil
+}
+
+func start(o Options, c *conn, read *sql.DB) *DB {
+	db := &DB{read: read, now: o.Now, log: o.Log, wake: make(chan struct{}, 1)}
+	if db.now == nil {
+		db.now = time.Now
+	}
+	db.metrics = newMetrics(o.Registerer, db)
+	db.w = newWriter(c, o.MaxWaiting, o.MaxWait, db.metrics.commits)
+	go db.w.run()
+	db.close = sync.OnceValue(func() error {
+		close(db.w.stop)
+		<-db.w.gone
+		db.metrics.unregister()
+		// The last one out brings the log into the file and removes it.
+		return errors.Join(read.Close(), c.close())
+	})
+	return db
+}
+
+// Close ends the commit in hand, answers Busy to whoever still waits and
+// closes the file. It may be called twice.
+func (db *DB) Close() error { return db.close() }
+
+// dsn names the file with its settings: given by Exec, they would reach one
+// connection of a pool only.
+func dsn(path string, wait time.Duration, pragmas ...string) string {
+	q := url.Values{"_txlock": {"immediate"}}
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", (wait/2).Milliseconds()))
+	for _, p := range append(pragmas, "synchronous(FULL)", "foreign_keys(1)") {
+		q.Add("_pragma", p)
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+}
+
+// prepare makes a new inbox file, or checks that an existing one is an inbox.
+func prepare(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	header := make([]byte, 16)
+	n, err := io.ReadFull(f, header)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	switch {
+	case n == 0:
+		return format(ctx, path)
+	case err != nil || !bytes.Equal(header, []byte("SQLite format 3\x00")):
+		return errors.New("it is not a database")
+	}
+	return nil
+}
+
+// format writes the settings that must come before a file's first page.
+func format(ctx context.Context, path string) error {
+	c, err := connect(ctx, "file:"+(&url.URL{Path: path}).EscapedPath())
+	if err != nil {
+		return err
+	}
+	err = c.script(fmt.Sprintf("PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA application_id = %d", pageSize, applicationID))
+	return errors.Join(err, c.close())
+}
+
+// upgrade checks whose file it is, proves that it can be written and brings
+// the schema up.
+func upgrade(c *conn) error {
+	id, err := c.number("PRAGMA application_id")
+	switch {
+	case err != nil:
+		return storeFault("read", err)
+	case id != applicationID:
+		return errors.New("it is the database of another program")
+	}
+	at, err := c.version()
+	if err == nil && at > Newest() {
+		return errNewerSchema(at)
+	}
+	for left := 1; err == nil && left > 0; {
+		left, err = upgradeStep(c)
+	}
+	if err == nil {
+		err = beat(c, time.Now())
+	}
+	return storeFault("upgrade", err)
+}
+
+func upgradeStep(c *conn) (int, error) {
+	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return 0, err
+	}
+	left, err := step(c, Newest())
+	if err == nil {
+		_, err = c.exec("COMMIT")
+	}
+	if err != nil {
+		_, _ = c.exec("ROLLBACK")
+	}
+	return left, err
+}
+
+// write runs change in the writer's transaction and answers after the commit.
+// change refuses before it changes anything, by its own variables; an error
+// from it undoes the transaction.
+func (db *DB) write(ctx context.Context, op string, change func(*conn) error) error {
+	return db.w.change(ctx, op, change)
+}
+
+// failed classifies what a reading connection reported.
+func (db *DB) failed(op string, err error) error { return storeFault(op, err) }
+
+// signal tells whoever waits on Wake that there may be work.
+func (db *DB) signal() {
+	select {
+	case db.wake <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// Wake gives a signal after each commit that may have brought work, and after
+// each claim, since where one event was there may be more. It holds one
+// signal: a reader asks Claim until there is nothing left.
+func (db *DB) Wake() <-chan struct{} { return db.wake }
+
+// pulse remembers the last proof that the inbox is writable.
+type pulse struct {
+	mu  sync.Mutex
+	at  time.Time
+	err error
+}
+
+// Ready proves that the inbox is writable and its schema the current one, by a
+// real write at most once per second; in between, the last answer holds.
+func (db *DB) Ready(ctx context.Context) error {
+	db.pulse.mu.Lock()
+	defer db.pulse.mu.Unlock()
+	now := db.now()
+	if age := now.Sub(db.pulse.at); age >= 0 && age < time.Second {
+		return db.pulse.err
+	}
+	at := 0
+	err := db.write(ctx, "sqlite.Ready", func(c *conn) error {
+		var err error
+		if at, err = c.version(); err != nil || at != Newest() {
+			return err
+		}
+		return beat(c, now)
+	})
+	if err == nil && at != Newest() {
+		err = busy("sqlite.Ready", fmt.Sprintf("the schema is %d, this program wants %d", at, Newest()), "run server migrate")
+	}
+	if ctx.Err() == nil {
+		db.pulse.at, db.pulse.err = now, err
+	}
+	return err
+}
+
+func beat(c *conn, now time.Time) error {
+	_, err := c.exec("UPDATE pulse SET at = ? WHERE one = 1", text(now))
+	return err
+}

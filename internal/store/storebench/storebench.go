@@ -1,0 +1,165 @@
+// Package storebench measures how many events per second an inbox brings to
+// disk, beside a plain append-only file whose writers share each fsync: the
+// most that this disk could give. It knows nothing of how the inbox works.
+package storebench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/event"
+)
+
+// Options say what to measure.
+type Options struct {
+	Put         func(context.Context, event.Event) error // answers when the event is on disk
+	Dir         string                                   // where the plain file goes; the inbox's own disk, or the comparison means nothing
+	Connections int                                      // callers at the same time; 0 = 64
+	BodyBytes   int                                      // of each event; 0 = 2048
+	Rounds      int                                      // each measures both sides; 0 = 5
+	Round       time.Duration                            // of each side; 0 = 1 s
+	Source      string                                   // of the events; "" = "bench"
+}
+
+// Result is what was measured. Rates are events per second, medians over the
+// rounds, so that one slow moment of the disk does not decide.
+type Result struct {
+	Store  float64       // the inbox
+	Log    float64       // the append-only file
+	Ratio  float64       // median of each round's Store/Log
+	Events int           // put into the inbox
+	P50    time.Duration // one Put
+	P99    time.Duration // one Put
+}
+
+// Run measures both sides in turn, so that both see the same disk. It leaves
+// the events in the inbox and removes its file.
+func Run(ctx context.Context, o Options) (Result, error) {
+	o = o.withDefaults()
+	log, err := openAppendLog(o.Dir)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := o.measure(ctx, log)
+	return r, errors.Join(err, log.close())
+}
+
+func (o Options) withDefaults() Options {
+	if o.Connections <= 0 {
+		o.Connections = 64
+	}
+	if o.BodyBytes <= 0 {
+		o.BodyBytes = 2048
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = 5
+	}
+	if o.Round <= 0 {
+		o.Round = time.Second
+	}
+	if o.Source == "" {
+		o.Source = "bench"
+	}
+	return o
+}
+
+func (o Options) measure(ctx context.Context, log *appendLog) (Result, error) {
+	var (
+		r                    Result
+		stores, logs, ratios []float64
+		took                 []time.Duration
+	)
+	for range o.Rounds {
+		plain, err := o.round(ctx, log.put)
+		if err != nil {
+			return Result{}, fmt.Errorf("append-only log: %w", err)
+		}
+		inbox, err := o.round(ctx, o.Put)
+		if err != nil {
+			return Result{}, fmt.Errorf("inbox: %w", err)
+		}
+		stores, logs = append(stores, inbox.rate), append(logs, plain.rate)
+		ratios = append(ratios, inbox.rate/plain.rate)
+		took = append(took, inbox.took...)
+	}
+	slices.Sort(took)
+	r.Store, r.Log, r.Ratio = median(stores), median(logs), median(ratios)
+	r.Events = len(took)
+	r.P50, r.P99 = took[len(took)/2], took[len(took)*99/100]
+	return r, nil
+}
+
+func median(of []float64) float64 {
+	slices.Sort(of)
+	return of[len(of)/2]
+}
+
+type side struct {
+	rate float64
+	took []time.Duration
+}
+
+// round lets every connection put one event after the other until the time is
+// over.
+func (o Options) round(ctx context.Context, put func(context.Context, event.Event) error) (side, error) {
+	var (
+		all  side
+		errs []error
+		mu   sync.Mutex
+		wg   sync.WaitGroup
+	)
+	begin := time.Now()
+	for range o.Connections {
+		wg.Go(func() {
+			took, err := o.connection(ctx, put, begin.Add(o.Round))
+			mu.Lock()
+			defer mu.Unlock()
+			all.took = append(all.took, took...)
+			errs = append(errs, err)
+		})
+	}
+	wg.Wait()
+	all.rate = float64(len(all.took)) / time.Since(begin).Seconds()
+	if len(all.took) == 0 {
+		errs = append(errs, errors.New("not one event in a whole round"))
+	}
+	return all, errors.Join(errs...)
+}
+
+func (o Options) connection(ctx context.Context, put func(context.Context, event.Event) error, until time.Time) ([]time.Duration, error) {
+	var took []time.Duration
+	for {
+		start := time.Now()
+		if start.After(until) {
+			return took, nil
+		}
+		if err := put(ctx, o.event(start)); err != nil {
+			return took, err
+		}
+		took = append(took, time.Since(start))
+	}
+}
+
+// event is one as Shopify sends them: an id without order, a subject of its
+// own, a handful of headers.
+func (o Options) event(now time.Time) event.Event {
+	id := rand.Text()
+	body := make([]byte, o.BodyBytes)
+	for n := copy(body, id); n < len(body); n *= 2 {
+		copy(body[n:], body[:n])
+	}
+	return event.Event{
+		Source: o.Source, Provider: "shopify", ProviderID: id, Topic: "orders/create", Subject: "order/" + id,
+		SecretSlot: "0", OccurredAt: now, ReceivedAt: now,
+		Header: map[string]string{
+			"X-Shopify-Topic": "orders/create", "X-Shopify-Shop-Domain": "bench.myshopify.com",
+			"X-Shopify-Webhook-Id": id, "X-Shopify-Api-Version": "2026-10", "Content-Type": "application/json",
+		},
+		Body: body,
+	}
+}
