@@ -2,7 +2,9 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -76,12 +78,15 @@ func ParseSheet(raw []byte) (Sheet, error) {
 	if len(raw) > maxSheet {
 		return s, fmt.Errorf("larger than %d bytes: not a mapping sheet", maxSheet)
 	}
-	if len(bytes.TrimSpace(raw)) == 0 {
-		return s, nil
-	}
-	err := yaml.Load(raw, &s, yaml.WithV4Defaults(), yaml.WithKnownFields(), yaml.WithUniqueKeys(), yaml.WithSingleDocument())
+	loader, err := yaml.NewLoader(bytes.NewReader(raw), yaml.WithV4Defaults(), yaml.WithKnownFields(), yaml.WithUniqueKeys())
 	if err != nil {
 		return s, err
+	}
+	if err := loader.Load(&s); err != nil && !errors.Is(err, io.EOF) { // EOF: nothing but comments
+		return s, err
+	}
+	if err := loader.Load(new(any)); !errors.Is(err, io.EOF) {
+		return s, errors.New("a second document follows: a mapping sheet is one document, without ---")
 	}
 	return s, s.check()
 }

@@ -22,6 +22,7 @@ const (
 
 	Malformed    // signed well, but not the JSON object or the headers we need
 	BadSignature // signature missing, wrong, too old or too new
+	Forbidden    // the sender's address is not allowed
 	NotFound     // no such source, event or document of ours
 	BadMethod    // not a POST
 	Conflict     // another body under a known event or transmission id
@@ -52,7 +53,7 @@ const (
 
 var names = [numKinds]string{
 	"internal",
-	"malformed", "bad_signature", "not_found", "bad_method", "conflict", "too_large", "unsupported", "busy",
+	"malformed", "bad_signature", "forbidden", "not_found", "bad_method", "conflict", "too_large", "unsupported", "busy",
 	"network", "timeout", "unavailable", "contention", "rate_limited", "maintenance", "credentials", "rights",
 	"duplicate", "missing", "settled", "rejected", "bad_request", "waiting", "undecodable", "unmapped", "mismatch", "forgery",
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +84,9 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, no
 	if r.Method != http.MethodPost {
 		return event.Event{}, event.Receipt{}, fault.New(fault.BadMethod, "handlers.intake", "not a POST")
 	}
+	if !in.allowed(name, middleware.GetClientIPAddr(r.Context())) {
+		return event.Event{}, event.Receipt{}, fault.New(fault.Forbidden, "handlers.intake", "the sender's address is not allowed")
+	}
 	if err := readable(r.Header); err != nil {
 		return event.Event{}, event.Receipt{}, err
 	}
@@ -97,6 +102,15 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, no
 	ev.ID = event.NewID(ev.Source, ev.ProviderID)
 	receipt, err := in.Inbox.Put(r.Context(), ev)
 	return ev, receipt, err
+}
+
+// allowed holds the operator's list of networks that a source may send from.
+func (in *intake) allowed(source string, addr netip.Addr) bool {
+	networks, restricted := in.AllowedSenders[source]
+	if !restricted {
+		return true
+	}
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
 }
 
 // readable refuses what we would have to decode before verifying: signatures

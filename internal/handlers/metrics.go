@@ -22,6 +22,7 @@ const (
 var outcomeByKind = map[fault.Kind]string{
 	fault.Malformed:    "unparsable",
 	fault.BadSignature: "bad_signature",
+	fault.Forbidden:    "forbidden",
 	fault.NotFound:     "unknown_source",
 	fault.BadMethod:    "bad_method",
 	fault.Conflict:     "conflict",

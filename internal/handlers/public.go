@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -44,8 +45,9 @@ type PublicOptions struct {
 	Inbox          Inbox
 	Sources        map[string]Source // by configured name
 	Ready          Readiness
-	MaxBody        int64    // bytes; 0 = 10 MiB
-	TrustedProxies []string // CIDRs whose X-Forwarded-For counts
+	MaxBody        int64                     // bytes; 0 = 10 MiB
+	TrustedProxies []string                  // CIDRs whose X-Forwarded-For counts
+	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	Rejected       func(source, outcome string)
 	Registerer     prometheus.Registerer
 	Log            zerolog.Logger
@@ -99,6 +101,7 @@ var statuses = map[fault.Kind]struct {
 }{
 	fault.Malformed:    {http.StatusBadRequest, "malformed"},
 	fault.BadSignature: {http.StatusUnauthorized, "bad_signature"},
+	fault.Forbidden:    {http.StatusForbidden, "forbidden"},
 	fault.NotFound:     {http.StatusNotFound, "not_found"},
 	fault.BadMethod:    {http.StatusMethodNotAllowed, "method_not_allowed"},
 	fault.Conflict:     {http.StatusConflict, "conflict"},
