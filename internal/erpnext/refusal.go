@@ -122,7 +122,7 @@ var (
 	tags   = regexp.MustCompile(`<[^<>]*>`)
 	breaks = regexp.MustCompile(`(?i)<(br|p|li|/p|/li|/summary|/h1)\b[^<>]*>`)
 	hushed = regexp.MustCompile(`(?is)<(script|style|head)\b.*?</(script|style|head)>`)
-	blanks = regexp.MustCompile(`\s+`)
+	blanks = regexp.MustCompile(`[\s\p{Zs}]+`)
 )
 
 // plainText takes the tags out of a text and makes it one line.
