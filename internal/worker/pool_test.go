@@ -378,7 +378,9 @@ func TestPoolSettlesAgainWhenTheInboxFails(t *testing.T) {
 func TestPoolKillBoundsTheSettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newInbox("a")
-		q.SettleFunc = func(context.Context, *event.Claim, event.Outcome) error { return fault.New(fault.Busy, "sqlite.Settle", "disk is full") }
+		q.SettleFunc = func(context.Context, *event.Claim, event.Outcome) error {
+			return fault.New(fault.Busy, "sqlite.Settle", "disk is full")
+		}
 		r := run(t, Options{Queue: q, Deliverer: &deliverer{DeliverFunc: func(context.Context, *event.Claim) (Delivery, error) { return Delivery{}, nil }}})
 		begin := time.Now()
 		r.Kill()
