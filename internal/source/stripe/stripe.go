@@ -1,0 +1,170 @@
+// Package stripe knows Stripe's webhooks: the Stripe-Signature header, the
+// snapshot events behind it and the payments they tell of. It makes no calls to
+// Stripe and knows nothing of how an event is stored or booked.
+//
+// Of the several events that one payment sends (charge, payment intent,
+// checkout session), each decodes to the same payment id, so that whichever
+// arrives the money is booked once.
+package stripe
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
+)
+
+const (
+	provider        = "stripe"
+	signatureHeader = "Stripe-Signature"
+	thinObject      = "v2.core.event"
+)
+
+// Options are what a source needs to know of its endpoint.
+type Options struct {
+	// Secrets are the endpoint's signing secrets, whsec_ prefix included: the
+	// whole text is the key. While one is rolled there are two.
+	Secrets []string
+}
+
+// Source opens and decodes the deliveries of one endpoint.
+type Source struct {
+	secrets [][]byte
+}
+
+// New makes a source. It refuses to be without a secret, or with an empty one:
+// anyone could sign with that.
+func New(o Options) (*Source, error) {
+	if len(o.Secrets) == 0 {
+		return nil, errors.New("stripe: no secret")
+	}
+	s := &Source{}
+	for i, secret := range o.Secrets {
+		if strings.TrimSpace(secret) == "" {
+			return nil, errors.New("stripe: secret " + strconv.Itoa(i+1) + " is empty")
+		}
+		s.secrets = append(s.secrets, []byte(secret))
+	}
+	return s, nil
+}
+
+// Provider is "stripe".
+func (s *Source) Provider() string { return provider }
+
+// Slots are the values that Event.SecretSlot can take: the positions of the
+// secrets, counted from 0.
+func (s *Source) Slots() []string {
+	slots := make([]string, len(s.secrets))
+	for i := range slots {
+		slots[i] = strconv.Itoa(i)
+	}
+	return slots
+}
+
+// Open verifies a delivery that arrived at now and names its event. The event's
+// Source and ReceivedAt are the caller's. Kinds of failure: BadSignature, also
+// for a timestamp more than five minutes from now in either direction, and
+// Malformed for a signed body that is no event. Any API version is taken.
+func (s *Source) Open(_ context.Context, h http.Header, body []byte, now time.Time) (event.Event, error) {
+	slot, cause := s.verify(h.Values(signatureHeader), body, now)
+	if cause != "" {
+		return event.Event{}, fault.New(fault.BadSignature, "stripe.Open", cause)
+	}
+	object, err := strictjson.Parse(body)
+	if err != nil {
+		return event.Event{}, malformed("body: " + err.Error())
+	}
+	id, topic := object.Get("id").Text(), object.Get("type").Text()
+	switch {
+	case !strictjson.PlainID(id):
+		return event.Event{}, malformed("no usable event id")
+	case !strictjson.PlainID(topic):
+		return event.Event{}, malformed("no usable event type")
+	}
+	return event.Event{
+		Provider:   provider,
+		ProviderID: id,
+		Topic:      topic,
+		Subject:    subject(object),
+		SecretSlot: strconv.Itoa(slot),
+		OccurredAt: created(object.Get("created")),
+		Header:     keep(h),
+		Body:       body,
+	}, nil
+}
+
+// Sign gives the headers of a correctly signed delivery, made with the first
+// secret. The body itself holds topic and event id, so those do not matter.
+func (s *Source) Sign(body []byte, _, _ string, now time.Time) (http.Header, error) {
+	h := http.Header{}
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set(signatureHeader, sign(s.secrets[0], now.Unix(), body))
+	return h, nil
+}
+
+// keep picks the headers worth keeping; the signature is none of them.
+func keep(h http.Header) map[string]string {
+	if agent := h.Get("User-Agent"); agent != "" {
+		return map[string]string{"User-Agent": agent}
+	}
+	return nil
+}
+
+// subject names what an event is about. Everything around one payment shares
+// the subject of that payment, so that it is handled one event at a time.
+func subject(v strictjson.Value) string {
+	object := v.Get("data").Get("object")
+	kind := object.Get("object").Text()
+	switch kind {
+	case "charge", "checkout.session", "refund", "dispute":
+		for _, name := range []string{"payment_intent", "charge"} {
+			if id := reference(object.Get(name)); strictjson.PlainID(id) {
+				return "payment/" + id
+			}
+		}
+	}
+	id := object.Get("id").Text()
+	switch {
+	case !strictjson.PlainID(id):
+		return ""
+	case kind == "charge", kind == "payment_intent", kind == "checkout.session":
+		return "payment/" + id
+	case !strictjson.PlainID(kind):
+		return ""
+	default:
+		return kind + "/" + id
+	}
+}
+
+// reference is the id of another object, which can stand there whole.
+func reference(v strictjson.Value) string {
+	if v.Kind() == strictjson.Object {
+		return v.Get("id").Text()
+	}
+	return v.Text()
+}
+
+// created reads whole seconds since 1970, or the text of thin events. Anything
+// else is the zero time.
+func created(v strictjson.Value) time.Time {
+	if t, err := time.Parse(time.RFC3339, v.Text()); err == nil {
+		return t.UTC()
+	}
+	seconds, err := strconv.ParseInt(v.Literal(), 10, 64)
+	if err != nil || seconds <= 0 || seconds > maxUnix {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}
+
+// maxUnix is the last second of the year 9999: later times cannot be written in
+// RFC 3339.
+const maxUnix = 253402300799
+
+func malformed(cause string) *fault.Error { return fault.New(fault.Malformed, "stripe.Open", cause) }
