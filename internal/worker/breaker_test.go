@@ -189,6 +189,13 @@ func TestBreakerHalfOpen(t *testing.T) {
 	if probe, _ := b.enter(later); !probe {
 		t.Error("a probe that told nothing was not followed by another")
 	}
+	_, others := b.record(c, false, fails, f, later)
+	_, until := b.record(c, true, fails, f, later)
+	if !until.After(b.until) || others.After(b.until) {
+		t.Errorf("the pause ends at %v, but the failed probe is due at %v, others at %v", b.until, until, others)
+	}
+	later = b.until
+	b.enter(later)
 	b.record(c, true, works, nil, later)
 	if b.state != closed {
 		t.Error("a probe that worked did not close the breaker")

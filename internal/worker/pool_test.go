@@ -128,6 +128,9 @@ func TestPoolGivesUpAHiccupAfterFiveTries(t *testing.T) {
 		if diff := cmp.Diff(q.results(), want); diff != "" {
 			t.Errorf("got-want+\n%s", diff)
 		}
+		if n := len(r.past.events); n != 0 {
+			t.Errorf("%d settled events are still remembered", n)
+		}
 		if got := testutil.ToFloat64(r.metrics.deadLetters.WithLabelValues("internal")); got != 1 {
 			t.Errorf("%v dead letters counted", got)
 		}
