@@ -40,8 +40,8 @@ func (b *breakdown) set(item string, rate, amount float64) {
 }
 
 // json is the text the site stores: Python's notation of numbers, ASCII only,
-// no spaces.
-func (b *breakdown) json() string {
+// no spaces; whole amounts have no decimal point.
+func (b *breakdown) json(whole bool) string {
 	var s strings.Builder
 	s.WriteByte('{')
 	for i, item := range b.items {
@@ -49,7 +49,11 @@ func (b *breakdown) json() string {
 			s.WriteByte(',')
 		}
 		p := b.parts[item]
-		s.WriteString(asciiJSON(item) + ":[" + pythonFloat(p.rate) + "," + pythonFloat(p.amount) + "]")
+		amount := pythonFloat(p.amount)
+		if whole {
+			amount = strings.TrimSuffix(amount, ".0")
+		}
+		s.WriteString(asciiJSON(item) + ":[" + pythonFloat(p.rate) + "," + amount + "]")
 	}
 	s.WriteByte('}')
 	return s.String()

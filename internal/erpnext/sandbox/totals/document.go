@@ -192,7 +192,7 @@ func (d *document) readLine(row map[string]any) (*line, error) {
 	if l.key == "" {
 		l.key = text(row["item_name"])
 	}
-	l.ruled = truth(row["pricing_rules"])
+	l.ruled = filled(row["pricing_rules"])
 	l.earnsCommission = truth(row["grant_commission"])
 	for _, c := range l.numbers() {
 		*c.value = d.row.number(c.field, number(row[c.field]))
@@ -213,7 +213,8 @@ func (d *document) readLine(row map[string]any) (*line, error) {
 
 func (d *document) readTax(row map[string]any) *charge {
 	c := &charge{raw: row, kind: text(row["charge_type"]), account: text(row["account_head"])}
-	c.rowID, c.refers = int(number(row["row_id"])), truth(row["row_id"])
+	c.rowID = int(min(max(number(row["row_id"]), -maxRows), maxRows))
+	c.refers = filled(row["row_id"])
 	c.included = truth(row["included_in_print_rate"])
 	c.frozen = truth(row["dont_recompute_tax"])
 	if c.kind != actual {
@@ -260,11 +261,12 @@ func (d *document) write() {
 			l.raw["margin_type"] = l.marginType
 		}
 	}
+	whole := d.wholeAmounts()
 	for _, c := range d.taxes {
 		put(c.raw, c.amounts())
 		c.raw["rate"] = c.rate
 		if !c.frozen {
-			c.raw["item_wise_tax_detail"] = c.detail.json()
+			c.raw["item_wise_tax_detail"] = c.detail.json(whole)
 		}
 	}
 }
@@ -335,15 +337,15 @@ func text(value any) string {
 	}
 }
 
-// truth is the value of a check box, or whether a text is filled.
-func truth(value any) bool {
+// truth is the value of a check box.
+func truth(value any) bool { return number(value) != 0 }
+
+// filled reports whether a text field has a value; "0" is one.
+func filled(value any) bool {
 	if s, ok := value.(string); ok {
-		if v, err := strconv.ParseFloat(s, 64); err == nil {
-			return v != 0
-		}
 		return s != ""
 	}
-	return number(value) != 0
+	return truth(value)
 }
 
 // table rounds the fields of one DocType.
@@ -391,6 +393,9 @@ func (t table) digits(field string, usual int) int {
 	}
 	return min(max(usual, 0), maxDigits)
 }
+
+// maxRows bounds what row_id is read as, so that it fits an int everywhere.
+const maxRows = 1 << 30
 
 // maxDigits is the most decimals a site stores.
 const maxDigits = 9

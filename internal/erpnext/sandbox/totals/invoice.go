@@ -21,6 +21,7 @@ func (d *document) owe() error {
 		d.outstanding = 0
 		return nil
 	}
+	d.grand = d.head.money("grand_total", d.grand)
 	d.writeOff = d.head.money("write_off_amount", d.writeOff)
 	d.baseWriteOff = d.head.inCompany("write_off_amount", d.writeOff, d.conversion)
 	due := d.head.money("grand_total", cmp.Or(d.rounded, d.grand)-d.advance-d.writeOff)
@@ -59,7 +60,7 @@ func (d *document) countAdvances() error {
 // settlesAnother reports a return whose amount is set against the invoice it
 // returns, so that nothing is open on the return itself.
 func (d *document) settlesAnother() bool {
-	return truth(d.raw["is_return"]) && truth(d.raw["return_against"]) && !truth(d.raw["update_outstanding_for_self"])
+	return truth(d.raw["is_return"]) && filled(d.raw["return_against"]) && !truth(d.raw["update_outstanding_for_self"])
 }
 
 // inPartyCurrency reports whether the party's account is kept in the

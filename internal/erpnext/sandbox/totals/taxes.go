@@ -13,6 +13,8 @@ const (
 	onQuantity       = "On Item Quantity"
 )
 
+var errNoSuchRow = &Refusal{Exception: "IndexError", Message: "list index out of range"}
+
 // checkTax refuses what the site refuses in one tax row. Only the text about
 // Actual rows is the site's own wording.
 func (d *document) checkTax(index int, c *charge) error {
@@ -30,8 +32,6 @@ func (d *document) checkTax(index int, c *charge) error {
 			return refuse("tax row %d: row_id is missing", position)
 		case c.rowID >= position:
 			return refuse("tax row %d: row_id names no earlier row", position)
-		case c.rowID <= -len(d.taxes):
-			return &Refusal{Exception: "IndexError", Message: "list index out of range"}
 		}
 	}
 	if !c.included {
@@ -45,23 +45,36 @@ func (d *document) checkIncluded(position int, c *charge) error {
 	case actual:
 		return refuse("Charge of type 'Actual' in row %d cannot be included in Item Rate or Paid Amount", position)
 	case onPreviousAmount:
+		if d.referredIndex(c) < 0 {
+			return errNoSuchRow
+		}
 		if !d.referred(c).included {
 			return refuse("tax row %d: row %d must be included in the prices too", position, c.rowID)
 		}
 	case onPreviousTotal:
-		for _, before := range d.taxes[:d.referredIndex(c)] {
+		for _, before := range d.taxes[:max(d.referredIndex(c), 0)] {
 			if !before.included {
-				return refuse("tax row %d: rows 1 to %d must be included in the prices too", position, c.rowID)
+				return refuseRange(position, c)
 			}
 		}
 	}
 	return nil
 }
 
+// refuseRange is how the site refuses a row whose earlier rows are not included.
+// It fails over its own message when row_id is text.
+func refuseRange(position int, c *charge) error {
+	if _, ok := c.raw["row_id"].(string); ok {
+		return &Refusal{Exception: "TypeError", Message: "%d format: a real number is required, not str"}
+	}
+	return refuse("tax row %d: rows 1 to %d must be included in the prices too", position, c.rowID)
+}
+
 // referred is the row a tax is charged on.
 func (d *document) referred(c *charge) *charge { return d.taxes[d.referredIndex(c)] }
 
-// referredIndex counts from the end when row_id is below 1, as Python does.
+// referredIndex counts from the end when row_id is below 1, as Python does; it
+// is negative when there are not so many rows.
 func (d *document) referredIndex(c *charge) int {
 	index := c.rowID - 1
 	if index < 0 {
@@ -146,17 +159,22 @@ func (d *document) taxOn(l *line, c *charge) float64 {
 }
 
 // note enters a tax on an item into the breakdown. Row-wise rounding rounds the
-// company-currency amount there, not the one in the document's currency.
+// company-currency amount there, each one and their sum.
 func (d *document) note(c *charge, item string, rate, amount float64) {
 	if !d.s.RoundRowWise {
 		c.detail.add(item, rate, amount)
 		return
 	}
 	amount = d.tax.money("tax_amount", amount)
-	if before, ok := c.detail.of(item); ok {
-		amount = d.tax.money("tax_amount", amount+before)
-	}
-	c.detail.set(item, rate, amount)
+	before, _ := c.detail.of(item)
+	c.detail.set(item, rate, d.tax.money("tax_amount", amount+before))
+}
+
+// wholeAmounts reports that the breakdown's amounts are integers to the site:
+// legacy rounding without decimals makes them so.
+func (d *document) wholeAmounts() bool {
+	legacy := d.s.RoundingMethod != Bankers && d.s.RoundingMethod != Commercial
+	return d.s.RoundRowWise && legacy && d.tax.moneyDigits("tax_amount") == 0
 }
 
 // settleDiscountedTotal watches a header discount on the grand total: after the

@@ -103,6 +103,11 @@ func (d *document) check() error {
 			return err
 		}
 	}
+	for _, t := range d.taxes {
+		if d.referredIndex(t) < 0 && (t.kind == onPreviousAmount || t.kind == onPreviousTotal) {
+			return errNoSuchRow
+		}
+	}
 	return nil
 }
 
