@@ -137,7 +137,13 @@ func NewEventView(ev event.Event, attempts []event.Attempt, docs []event.Documen
 	if ev.State == event.Pending {
 		v.DueAt = &ev.DueAt
 	}
+	seen := map[[2]string]bool{} // a document may be remembered under more keys than one
 	for _, d := range docs {
+		id := [2]string{d.DocType, d.Name}
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
 		dv := DocumentView{DocType: d.DocType, Name: d.Name, Key: d.Key}
 		if url != nil {
 			dv.URL = url(d.DocType, d.Name)

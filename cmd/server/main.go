@@ -1,0 +1,137 @@
+// Command server is ledgerhook: it takes the signed webhooks of shops and
+// payment providers and turns them into ERPNext documents.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/app"
+	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/rs/zerolog"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+)
+
+// Exit codes, as documented.
+const (
+	exitUnwell = 1 // the thing asked about is not well
+	exitUsage  = 2 // wrong usage or configuration
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := root().Run(ctx, os.Args)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "server:", err)
+		os.Exit(exitCode(err)) //nolint:gocritic // the deferred stop only restores signals
+	}
+}
+
+// usageError is a mistake of the caller or of the configuration.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return usageError{err}
+}
+
+func exitCode(err error) int {
+	if _, ok := errors.AsType[usageError](err); ok {
+		return exitUsage
+	}
+	return exitUnwell
+}
+
+func root() *cli.Command {
+	return &cli.Command{
+		Name:                  "server",
+		Usage:                 "webhooks of Shopify, Stripe and PayPal become ERPNext documents",
+		Version:               app.Version(),
+		HideVersion:           true, // the version command says more
+		EnableShellCompletion: true,
+		Action:                serve,
+		ExitErrHandler:        func(context.Context, *cli.Command, error) {}, // main exits
+		OnUsageError:          onUsageError,
+		CommandNotFound:       nil,
+		Commands: []*cli.Command{
+			{Name: "serve", Usage: "run the service (the default)", Action: serve, OnUsageError: onUsageError},
+			demoCommand(), sandboxCommand(), sendCommand(), setupCommand(), doctorCommand(), initCommand(),
+			{Name: "check", Usage: "check configuration and mapping sheet, without network", Action: check, OnUsageError: onUsageError},
+			eventsCommand(), benchCommand(), migrateCommand(),
+			{Name: "healthcheck", Usage: "exit 0 when the service on this machine is ready", Action: healthcheck, OnUsageError: onUsageError},
+			versionCommand(),
+		},
+	}
+}
+
+func onUsageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return usage(err) }
+
+func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
+
+// load reads the configuration; its problems are the caller's to mend.
+func load() (config.Config, error) {
+	cfg, err := config.Load()
+	if err != nil {
+		return cfg, usage(fmt.Errorf("the configuration is not good:\n%w", err))
+	}
+	return cfg, nil
+}
+
+func serve(ctx context.Context, cmd *cli.Command) error {
+	if extra := cmd.Args().First(); extra != "" {
+		return usage(fmt.Errorf("no such command: %s (server --help lists them)", extra))
+	}
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	service, err := app.New(ctx, cfg, app.Options{Log: logger(cfg, os.Stderr)})
+	if err != nil {
+		return err
+	}
+	return service.Run(ctx, cfg.Retention)
+}
+
+// logger writes one JSON object a line, or lines for people.
+func logger(cfg config.Config, out io.Writer) zerolog.Logger {
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	zerolog.DurationFieldUnit = time.Second
+	level, err := zerolog.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if cfg.LogFormat == "console" {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.RFC3339, NoColor: !isTerminal(out)}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger()
+}
+
+func isTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+}
+
+func check(_ context.Context, cmd *cli.Command) error {
+	cfg, err := load()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(cmd.Root().Writer, "configuration is good: %s\n", app.Describe(cfg))
+	return nil
+}
+
+func healthcheck(ctx context.Context, _ *cli.Command) error {
+	return app.Healthcheck(ctx, os.Getenv("LEDGERHOOK_ADDR"))
+}

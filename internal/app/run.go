@@ -1,0 +1,103 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const (
+	// deliveriesTimeout is how long a stop waits for the deliveries in hand
+	// before it hands them back.
+	deliveriesTimeout = 20 * time.Second
+	sweepEvery        = time.Hour
+	sweepBatch        = 500
+)
+
+// Run serves until ctx ends or a listener fails, then stops in order: the
+// public listener, the claims, the deliveries in hand, the alerts, the
+// operator's listener, the inbox. What could not be finished is handed back to
+// the inbox, or found there after its lease.
+func (a *App) Run(ctx context.Context, retention time.Duration) error {
+	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorking()
+	done := make(chan error, 1)
+	go func() { done <- a.pool.Run(working) }()
+	a.stops = slices.Insert(a.stops, len(a.stops)-1, step{"workers", func(ctx context.Context) error {
+		stopWorking()
+		return a.endDeliveries(ctx, done)
+	}})
+	go a.sweep(working, retention)
+	go a.warm(working)
+	a.operator.start()
+	a.public.start()
+	a.log.Info().Str("addr", a.Addr()).Str("operator_addr", a.OperatorAddr()).Str("version", Version()).Msg("serving")
+
+	var failed error
+	select {
+	case <-ctx.Done():
+		a.log.Info().Msg("stopping")
+	case failed = <-a.public.done:
+	case failed = <-a.operator.done:
+	}
+	return errors.Join(failed, a.stop(context.WithoutCancel(ctx)))
+}
+
+// endDeliveries waits for the deliveries in hand, then hands them back.
+func (a *App) endDeliveries(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(deliveriesTimeout):
+	case <-ctx.Done():
+	}
+	a.pool.Kill()
+	return <-done
+}
+
+// stop walks back through what was opened. It may be called twice.
+func (a *App) stop(ctx context.Context) error {
+	var problems []error
+	for _, s := range slices.Backward(a.stops) {
+		if err := s.stop(ctx); err != nil {
+			problems = append(problems, fmt.Errorf("stop %s: %w", s.name, err))
+		}
+	}
+	a.stops = nil
+	return errors.Join(problems...)
+}
+
+// warm reads the site's books ahead of the first event, and tells the operator
+// early when that cannot work. Events are taken meanwhile.
+func (a *App) warm(ctx context.Context) {
+	if err := a.poster.Warm(ctx); err != nil && ctx.Err() == nil {
+		a.log.Warn().Err(err).Msg("erpnext is not ready: events are kept until it is")
+		return
+	}
+	a.log.Info().Msg("erpnext is ready")
+}
+
+// sweep empties the bodies of events that were settled longer ago than the
+// retention: they are personal data.
+func (a *App) sweep(ctx context.Context, retention time.Duration) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		for {
+			n, err := a.inbox.Sweep(ctx, time.Now().Add(-retention), sweepBatch)
+			if err != nil && ctx.Err() == nil {
+				a.log.Error().Err(err).Msg("retention failed")
+			}
+			if err != nil || n < sweepBatch {
+				break
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
