@@ -1,0 +1,118 @@
+package alert
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+// manner is how a kind of trouble is treated and told.
+type manner struct {
+	title    string
+	severity Severity
+	hold     time.Duration // it has to last this long before anybody is told
+	quiet    time.Duration // without a new failure for this long it is over
+	silent   bool          // nothing to recover from: the end is not told
+	auto     string
+	fix      string // when the failure brings no hint
+	likely   string // when the class says nothing
+}
+
+// A quiet time is longer than the longest pause between two tries, or the
+// service would tell of a recovery while it merely waits.
+var manners = map[Kind]manner{
+	DeadLetter: {
+		title: "Events could not be booked", severity: Critical, quiet: 30 * time.Minute,
+		auto: "Nothing more: the events are kept as dead letters until somebody replays or dismisses them.",
+		fix:  "Look at the event, remove the cause in ERPNext or in the mapping sheet, then replay.",
+	},
+	SiteDown: {
+		title: "ERPNext does not take documents", severity: Critical, hold: time.Minute, quiet: 2 * time.Hour,
+		auto: "Webhooks are still accepted and kept. The site is probed with growing pauses of up to two minutes; no event loses its place or an attempt.",
+		fix:  "Check that the site is up and reachable from here.",
+	},
+	ProviderDown: {
+		title: "The API does not answer", severity: Warning, hold: time.Minute, quiet: 75 * time.Minute,
+		auto: "The events concerned are retried with growing pauses; others go on.",
+		fix:  "Check the provider's status page and that its API is reachable from here.",
+	},
+	Credentials: {
+		title: "The key is refused", severity: Critical, quiet: 2 * time.Hour,
+		auto: "Webhooks are still accepted and kept. The key is tried again from time to time.",
+		fix:  "Set a valid key and restart; `server doctor` checks it.",
+	},
+	Rights: {
+		title: "The ERPNext user lacks a right", severity: Critical, quiet: 75 * time.Minute,
+		auto: "The events concerned are retried between every minute and every hour.",
+		fix:  "Give the user's role the right; `server doctor` lists what is missing.",
+	},
+	Mismatch: {
+		title: "ERPNext's total differs from the shop's", severity: Critical, quiet: 30 * time.Minute,
+		auto: "The document stays a draft and is not submitted; the event is kept as a dead letter.",
+		fix:  "Compare both totals in the event, correct taxes or rounding in the mapping sheet, then replay.",
+	},
+	Forgery: {
+		title: "A webhook contradicts its provider", severity: Critical, quiet: 30 * time.Minute,
+		auto: "Nothing was booked; the event is kept as a dead letter.",
+		fix:  "Compare the event with the provider's dashboard. If it is not there, rotate the webhook's secret.",
+	},
+	OnAccount: {
+		title: "A payment was booked without its order", severity: Info, quiet: 30 * time.Minute, silent: true,
+		auto: "The payment is booked on account and not lost.",
+		fix:  "Find the order and reconcile the payment with it in ERPNext.",
+	},
+	Attention: {
+		title: "Booked, but somebody should look", severity: Info, quiet: 30 * time.Minute, silent: true,
+		auto: "Nothing more: the documents are in ERPNext.",
+		fix:  "Look at the event and its documents.",
+	},
+	Stuck: {
+		title: "Events keep failing", severity: Warning, quiet: 75 * time.Minute,
+		auto: "The events are retried for days before they are given up.",
+		fix:  "Look at the event's attempts; the cause is often a document that somebody locked or renamed.",
+	},
+	Signatures: {
+		title: "Requests with bad signatures", severity: Warning, quiet: 15 * time.Minute,
+		auto:   "The requests are answered with 401 and not kept; a genuine sender will send them again for a while.",
+		likely: "The secret was rotated at the sender and not here, a proxy changes the body, or somebody probes the address.",
+		fix:    "Compare the configured secret with the sender's. Old and new secrets can be set side by side.",
+	},
+	Intake: {
+		title: "Requests are refused", severity: Warning, quiet: 15 * time.Minute,
+		auto:   "Refused requests are not kept; a genuine sender will send them again for a while.",
+		likely: "The store is full or failing, or a sender changed what it sends.",
+		fix:    "Look at the request log for this source; `server doctor` checks the disk.",
+	},
+}
+
+var likely = map[fault.Kind]string{
+	fault.Internal:    "A bug of this service, or an answer it does not know.",
+	fault.Network:     "The site is down, its address is wrong, or the network between is.",
+	fault.Timeout:     "The site is overloaded or a background job locks its tables.",
+	fault.Unavailable: "The site is restarting, being migrated, or its workers are exhausted.",
+	fault.Contention:  "Other users or jobs write the same documents at the same time.",
+	fault.RateLimited: "The site's or the provider's request limit is reached.",
+	fault.Maintenance: "Somebody put the site in maintenance or read-only mode.",
+	fault.Credentials: "The key was revoked or replaced, or its user was disabled.",
+	fault.Rights:      "A role of the service's user was changed, or a new DocType is in use.",
+	fault.Duplicate:   "Somebody made the document by hand, or under the same name.",
+	fault.Missing:     "Somebody deleted or renamed a document in ERPNext.",
+	fault.Settled:     "Somebody submitted or cancelled the document by hand.",
+	fault.Rejected:    "ERPNext's rules forbid the document: a disabled, frozen or wrong master record.",
+	fault.BadRequest:  "A bug of this service, or a customised site.",
+	fault.Waiting:     "The document it belongs to never came: created elsewhere, or its event was not sent.",
+	fault.Undecodable: "The sender changed the form of its events.",
+	fault.Unmapped:    "The mapping sheet does not name an account, item or customer that is in use.",
+	fault.Mismatch:    "Taxes or rounding are set up differently in ERPNext and in the shop.",
+	fault.Forgery:     "A stolen secret or a replayed message; rarely, the provider corrected its record.",
+}
+
+// what is the operation and its normalised cause.
+func what(f *fault.Error) string {
+	cause := cmp.Or(f.Cause, f.Kind.String())
+	if f.Op == "" {
+		return cause
+	}
+	return f.Op + ": " + cause
+}
