@@ -290,7 +290,7 @@ func perRows(head, group, tail string) map[int]string {
 var (
 	selectKnown  = perRows("SELECT seq, id, body_sum FROM events WHERE id IN (", "?", ")")
 	insertEvents = perRows(
-		"INSERT INTO events (seq, id, source, provider, provider_id, delivery_id, topic, subject, secret_slot, occurred_at, received_at, due_at, body_sum) VALUES ",
+		"INSERT OR ROLLBACK INTO events (seq, id, source, provider, provider_id, delivery_id, topic, subject, secret_slot, occurred_at, received_at, due_at, body_sum) VALUES ",
 		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", "")
-	insertBodies = perRows("INSERT INTO bodies (seq, header, body) VALUES ", "(?, ?, ?)", "")
+	insertBodies = perRows("INSERT OR ROLLBACK INTO bodies (seq, header, body) VALUES ", "(?, ?, ?)", "")
 )

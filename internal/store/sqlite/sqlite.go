@@ -59,14 +59,6 @@ const applicationID = 0x6c686b31
 // dirties one page per event wherever it falls.
 const pageSize = 4096
 
-// The log is brought into the file every walPages pages, by the writer itself;
-// a reader that stays long can hold that up, and afterwards the log shrinks
-// back to walBytes.
-const (
-	walPages = 4000
-	walBytes = 64 << 20
-)
-
 // Open opens or makes the inbox at o.Path (mode 0600) and brings its schema up
 // to date. It refuses a file that is no inbox, a file it cannot write to and a
 // schema newer than its own.
@@ -87,35 +79,45 @@ func open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	o.MaxWaiting, o.MaxWait = cmp.Or(o.MaxWaiting, 4096), cmp.Or(o.MaxWait, 4*time.Second)
-	c, err := connect(ctx, dsn(path, o.MaxWait, fmt.Sprintf("wal_autocheckpoint(%d)", walPages), fmt.Sprintf("journal_size_limit(%d)", walBytes)))
+	// Checkpoints are the keeper's; the log shrinks when it begins anew.
+	c, err := connect(ctx, dsn(path, o.MaxWait, "wal_autocheckpoint(0)", "temp_store(MEMORY)",
+		fmt.Sprintf("journal_size_limit(%d)", walBytes), fmt.Sprintf("cache_size(-%d)", 16<<10)))
 	if err != nil {
 		return nil, err
 	}
 	if err := upgrade(c); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	read, err := sql.Open("sqlite", dsn(path, o.MaxWait, "query_only(1)"))
+	keep, err := connect(ctx, dsn(path, o.MaxWait))
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
+	read, err := sql.Open("sqlite", dsn(path, o.MaxWait, "query_only(1)"))
+	if err != nil {
+		return nil, errors.Join(err, keep.close(), c.close())
+	}
 	read.SetMaxOpenConns(4)
-	return start(o, c, read), nil
+	return start(o, c, keep, read), nil
 }
 
-func start(o Options, c *conn, read *sql.DB) *DB {
+func start(o Options, c, keep *conn, read *sql.DB) *DB {
 	db := &DB{read: read, now: o.Now, log: o.Log, wake: make(chan struct{}, 1)}
 	if db.now == nil {
 		db.now = time.Now
 	}
 	db.metrics = newMetrics(o.Registerer, db)
-	db.w = newWriter(c, o.MaxWaiting, o.MaxWait, db.metrics.commits)
+	k := newKeeper(keep, o.Log)
+	db.w = newWriter(c, k, o.MaxWaiting, o.MaxWait, db.metrics.commits)
+	go k.run()
 	go db.w.run()
 	db.close = sync.OnceValue(func() error {
 		close(db.w.stop)
 		<-db.w.gone
+		close(k.work)
+		<-k.gone
 		db.metrics.unregister()
 		// The last one out brings the log into the file and removes it.
-		return errors.Join(read.Close(), c.close())
+		return errors.Join(read.Close(), keep.close(), c.close())
 	})
 	return db
 }

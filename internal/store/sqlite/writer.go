@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +45,7 @@ type writer struct {
 
 	puts    chan *request
 	changes chan *request
+	keeper  *keeper
 	waiting atomic.Int64 // bytes of bodies in puts
 	since   atomic.Int64 // when the commit in hand began, Unix nanoseconds; 0 = idle
 
@@ -53,9 +53,9 @@ type writer struct {
 	gone chan struct{} // closed: the goroutine has ended, nothing is answered any more
 }
 
-func newWriter(c *conn, maxWaiting int, maxWait time.Duration, commits prometheus.Observer) *writer {
+func newWriter(c *conn, k *keeper, maxWaiting int, maxWait time.Duration, commits prometheus.Observer) *writer {
 	return &writer{
-		c: c, commits: commits, maxWait: maxWait,
+		c: c, keeper: k, commits: commits, maxWait: maxWait,
 		puts:    make(chan *request, maxWaiting),
 		changes: make(chan *request, 256),
 		stop:    make(chan struct{}),
@@ -152,10 +152,22 @@ func (w *writer) run() {
 		case <-w.stop:
 			return
 		}
-		// Those who were just answered are about to ask again; letting them
-		// run first makes one commit of what would be two.
-		runtime.Gosched()
-		w.commit(w.gather(batch))
+		batch = w.gather(batch)
+		w.commit(batch)
+		w.keeper.wrote(batch)
+		w.finishCheckpoint()
+	}
+}
+
+// finishCheckpoint brings the rest of a log that has grown too long into the
+// file. The keeper did most of it before, so this is short; only while nobody
+// writes can the log begin anew.
+func (w *writer) finishCheckpoint() {
+	if !w.keeper.tooLong.CompareAndSwap(true, false) {
+		return
+	}
+	if _, err := w.c.exec("PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
+		w.keeper.log.Warn().Err(err).Msg("inbox log not brought into the file")
 	}
 }
 

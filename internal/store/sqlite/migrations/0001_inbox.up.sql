@@ -41,7 +41,7 @@ CREATE INDEX events_listing ON events (source, state, seq);
 CREATE INDEX events_settled ON events (settled_at) WHERE swept = 0 AND state IN ('done', 'ignored');
 
 CREATE TABLE bodies (
-  seq    INTEGER PRIMARY KEY REFERENCES events (seq),
+  seq    INTEGER PRIMARY KEY,
   header TEXT NOT NULL, -- JSON object
   body   BLOB NOT NULL
 );
