@@ -182,8 +182,6 @@ func (t *tracker) sort(r Report) (Kind, bool) {
 		return Credentials, true
 	case k == fault.Rights:
 		return Rights, true
-	case k == fault.Waiting:
-		return "", false
 	case k.SiteWide() && ofProvider(r):
 		return ProviderDown, true
 	case stuck(r) && !t.siteDown():

@@ -95,8 +95,8 @@ func every(step, from, to time.Duration, make func(n int, at time.Duration) Repo
 }
 
 func TestTracker(t *testing.T) {
-	waiting := failed("a", fault.Waiting, 0)
-	waiting.Outcome.Result = "waiting"
+	waiting := late(failed("a", fault.Waiting, 0))
+	waiting.Outcome.Result, waiting.Outcome.Free = "waiting", true
 	account := failed("a", fault.Waiting, 0)
 	account.Outcome = event.Outcome{State: event.Done, Result: "done"}
 	odd := account
@@ -168,6 +168,9 @@ func TestTracker(t *testing.T) {
 		{"an event that always times out on a working site is stuck", time.Minute,
 			[]Report{late(failed("a", fault.Timeout, 0))},
 			[]string{"0s stuck firing 1"}},
+		{"while the site is down everything is late, and nothing stuck", 3 * time.Minute,
+			append(every(20*time.Second, 0, 2*time.Minute, down), late(failed("a", fault.Timeout, 130*time.Second))),
+			[]string{"1m0s erpnext_down firing 4"}},
 		{"an event given up after days is a dead letter", time.Minute,
 			[]Report{dead("a", fault.Network, 0), dead("b", fault.Rights, 0)},
 			[]string{"0s dead_letter firing 1", "0s dead_letter firing 1"}},
@@ -224,6 +227,21 @@ func TestTrackerSignal(t *testing.T) {
 	if len(over) != 1 || over[0].State != Resolved || over[0].Lasted != 10*time.Minute || over[0].Count != 2 || over[0].Open != 0 ||
 		!over[0].Expires.Equal(over[0].At) || !cmp.Equal(over[0].Sources, []string{"stripe-eu", "stripe-us"}) || !over[0].NextTry.IsZero() {
 		t.Errorf("recovery: %+v", over)
+	}
+}
+
+// When some of a group's events were not remembered, the success of the others
+// is not its end.
+func TestTrackerDoesNotForgetThatItForgot(t *testing.T) {
+	tr := newTracker(15 * time.Minute)
+	for n := range mostOpen + 1 {
+		tr.attempted(failed(fmt.Sprint(n), fault.Rejected, 0))
+	}
+	for n := range mostOpen {
+		tr.attempted(done(fmt.Sprint(n), time.Minute))
+	}
+	if got := tr.tick(noon.Add(5 * time.Minute)); len(got) != 0 {
+		t.Errorf("told %v %s", got[0].Kind, got[0].State)
 	}
 }
 

@@ -11,12 +11,10 @@ import (
 
 // Slack's limits, in characters, and ours below them.
 const (
-	mostBlocks  = 50
 	mostSection = 3000
 	mostField   = 2000
 	mostHeader  = 150
 	mostText    = 4000
-	mostFields  = 10
 	mostInLine  = 200 // of one name in a list or a label
 	mostURL     = 400
 	mostLinks   = 4
@@ -59,7 +57,7 @@ func compose(s alert.Signal, links []Link) message {
 	}
 	return message{
 		Text:   clean(head+" – "+s.What+" ("+tally(s)+")", mostText),
-		Blocks: blocks[:min(len(blocks), mostBlocks)],
+		Blocks: blocks,
 	}
 }
 
@@ -115,7 +113,7 @@ func fields(s alert.Signal) []text {
 		rows = append(rows, [2]string{"Class", s.Class})
 	}
 	var all []text
-	for _, r := range rows[:min(len(rows), mostFields)] {
+	for _, r := range rows {
 		all = append(all, text{Type: "mrkdwn", Text: "*" + r[0] + "*\n" + clean(r[1], mostField-mostInLine)})
 	}
 	return all
