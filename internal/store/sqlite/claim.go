@@ -3,18 +3,18 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
 )
 
 // ErrLeaseLost is Settle's answer to a claim that is no longer the newest one
-// of its event, or was settled already.
-var ErrLeaseLost = errors.New("the lease on the event was lost")
+// of its event, or was settled already. Its kind is Conflict.
+var ErrLeaseLost error = fault.New(fault.Conflict, "sqlite.Settle", "the lease on the event was lost")
 
 // claimNext picks, leases, counts the attempt and fences in one statement. It
 // walks the few events that nothing older blocks; of those, a subject that is

@@ -9,8 +9,8 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 )
 
-var puts = map[string]func(bench){
-	"KeepsEveryFieldAndTheExactBytes": func(b bench) {
+var puts = map[string]func(inbox){
+	"KeepsEveryFieldAndTheExactBytes": func(b inbox) {
 		ev := event.Event{
 			Source: "shop", Provider: "shopify", ProviderID: "evt-1", DeliveryID: "del-1", Topic: "orders/create",
 			Subject: "order/1", SecretSlot: "1", OccurredAt: time.Now().UTC().Add(-time.Minute), ReceivedAt: time.Now().UTC(),
@@ -27,7 +27,7 @@ var puts = map[string]func(bench){
 			b.Errorf("stored event (-want +got):\n%s", diff)
 		}
 	},
-	"AnswersARepeatWithTheFirstOnesID": func(b bench) {
+	"AnswersARepeatWithTheFirstOnesID": func(b inbox) {
 		first, err := b.Put(b.Context(), received("order/1", 1))
 		if err != nil || first.Duplicate {
 			b.Fatalf("first: %+v, %v", first, err)
@@ -43,14 +43,14 @@ var puts = map[string]func(bench){
 		}
 		b.nothingToClaim()
 	},
-	"TheSameProviderIDOfTwoSourcesIsTwoEvents": func(b bench) {
+	"TheSameProviderIDOfTwoSourcesIsTwoEvents": func(b inbox) {
 		a, c := received("order/1", 1), received("order/1", 1)
 		c.Source = "other shop"
 		if b.put(a) == b.put(c) {
 			b.Error("two sources share an event")
 		}
 	},
-	"AnotherBodyUnderAKnownIDIsADuplicateWhenTheSignatureBindsIt": func(b bench) {
+	"AnotherBodyUnderAKnownIDIsADuplicateWhenTheSignatureBindsIt": func(b inbox) {
 		id := b.put(received("order/1", 1))
 		other := received("order/1", 1)
 		other.Body = []byte(`{"id":1,"again":true}`)
@@ -62,7 +62,7 @@ var puts = map[string]func(bench){
 			b.Errorf("the first body became %s", got)
 		}
 	},
-	"StrictBodyRefusesAnotherBodyUnderAKnownProviderID": func(b bench) {
+	"StrictBodyRefusesAnotherBodyUnderAKnownProviderID": func(b inbox) {
 		ev := received("payment/1", 1)
 		ev.StrictBody = true
 		b.put(ev)
@@ -74,7 +74,7 @@ var puts = map[string]func(bench){
 			b.Errorf("another body: got %v, want a conflict", err)
 		}
 	},
-	"StrictBodyRefusesAnotherBodyUnderAKnownDeliveryID": func(b bench) {
+	"StrictBodyRefusesAnotherBodyUnderAKnownDeliveryID": func(b inbox) {
 		ev := received("payment/1", 1)
 		ev.StrictBody, ev.DeliveryID = true, "transmission-1"
 		b.put(ev)
@@ -94,14 +94,14 @@ var puts = map[string]func(bench){
 		other.Source, other.StrictBody, other.DeliveryID = "other account", true, "transmission-1"
 		b.put(other)
 	},
-	"AnEventWithoutANameIsRefused": func(b bench) {
+	"AnEventWithoutANameIsRefused": func(b inbox) {
 		ev := received("order/1", 1)
 		ev.ProviderID = ""
 		if _, err := b.Put(b.Context(), ev); fault.KindOf(err) != fault.Malformed {
 			b.Errorf("got %v, want malformed", err)
 		}
 	},
-	"AnEmptyBodyIsABody": func(b bench) {
+	"AnEmptyBodyIsABody": func(b inbox) {
 		ev := received("order/1", 1)
 		ev.Body, ev.Header = nil, nil
 		got := b.get(b.put(ev))

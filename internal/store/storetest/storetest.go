@@ -44,8 +44,8 @@ type Store interface {
 // lease is as long as no test's bubble of faked time runs by accident.
 const lease = 5 * time.Minute
 
-// bench is one test's store and the few words the tests are written in.
-type bench struct {
+// inbox is one test's store and the few words the tests are written in.
+type inbox struct {
 	*testing.T
 	Store
 }
@@ -60,7 +60,7 @@ func received(subject string, n int) event.Event {
 	}
 }
 
-func (b bench) put(ev event.Event) string {
+func (b inbox) put(ev event.Event) string {
 	b.Helper()
 	r, err := b.Put(b.Context(), ev)
 	if err != nil {
@@ -70,7 +70,7 @@ func (b bench) put(ev event.Event) string {
 }
 
 // claim wants an event and gives its claim.
-func (b bench) claim() *event.Claim {
+func (b inbox) claim() *event.Claim {
 	b.Helper()
 	c, err := b.Claim(b.Context(), lease)
 	if err != nil || c == nil {
@@ -80,7 +80,7 @@ func (b bench) claim() *event.Claim {
 }
 
 // claimOf wants exactly the event of that provider id to be next.
-func (b bench) claimOf(providerID string) *event.Claim {
+func (b inbox) claimOf(providerID string) *event.Claim {
 	b.Helper()
 	c := b.claim()
 	if c.Event.ProviderID != providerID {
@@ -89,21 +89,21 @@ func (b bench) claimOf(providerID string) *event.Claim {
 	return c
 }
 
-func (b bench) nothingToClaim() {
+func (b inbox) nothingToClaim() {
 	b.Helper()
 	if c, err := b.Claim(b.Context(), lease); err != nil || c != nil {
 		b.Fatalf("claim: got %+v, %v, want nothing", c, err)
 	}
 }
 
-func (b bench) settle(c *event.Claim, o event.Outcome) {
+func (b inbox) settle(c *event.Claim, o event.Outcome) {
 	b.Helper()
 	if err := b.Settle(b.Context(), c, o); err != nil {
 		b.Fatalf("settle %s: %v", c.Event.ProviderID, err)
 	}
 }
 
-func (b bench) get(id string) event.Event {
+func (b inbox) get(id string) event.Event {
 	b.Helper()
 	ev, _, _, err := b.Get(b.Context(), id)
 	if err != nil {
