@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/urfave/cli/v3"
 	"golang.org/x/term"
+
+	_ "time/tzdata" // dates are cut in the site's zone, and a container may have none
 )
 
 // Exit codes, as documented.

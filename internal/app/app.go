@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/ledgerhook/ledgerhook/internal/worker"
@@ -144,12 +145,14 @@ func credentials(e config.ERPNext) (erpnext.Credentials, error) {
 }
 
 func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, sources map[string]source, o Options) *posting.Poster {
-	books := posting.NewBookkeeper(site, wanted(cfg.Sheet), cfg.Sheet.Accounts.Clearing, cfg.Sheet.Warehouse)
 	return posting.New(posting.Options{
-		Site: site, Memory: memory, Books: books,
+		Site: site, Memory: memory,
+		ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
+			Clearing: cfg.Sheet.Accounts.Clearing, Warehouse: cfg.Sheet.Warehouse,
+		}),
 		Shops:         shops(sources),
 		GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer,
-		WaitForOrder: cfg.Sheet.Payments.Wait(), CustomersFresh: o.CustomersFresh, Log: o.Log,
+		WaitForOrder: cfg.Sheet.Payments.Wait(), CustomersFresh: o.CustomersFresh,
 	})
 }
 

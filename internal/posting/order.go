@@ -26,7 +26,7 @@ func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Re
 	if ok {
 		return Result{Note: "the order is in ERPNext already"}, nil
 	}
-	books, err := p.Books(ctx)
+	books, err := p.books.get(ctx)
 	if err != nil {
 		return Result{}, err
 	}
@@ -37,7 +37,7 @@ func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Re
 	defer end()
 	w := &orderWork{Poster: p, books: books, origin: origin, order: o, key: key, items: itemBook{}}
 	err = w.post(ctx)
-	return w.result, err
+	return p.settled(w.result, err)
 }
 
 // buyer names the turn that an order takes: its customer's.

@@ -30,13 +30,13 @@ func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Paymen
 	if ok {
 		return Result{Note: "the payment is in ERPNext already"}, nil
 	}
-	books, err := p.Books(ctx)
+	books, err := p.books.get(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	w := &paymentWork{Poster: p, books: books, origin: origin, pay: pay, key: key}
 	err = w.post(ctx, received)
-	return w.result, err
+	return p.settled(w.result, err)
 }
 
 // paymentWork is the way of one payment into ERPNext.

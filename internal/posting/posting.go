@@ -17,7 +17,6 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
-	"github.com/rs/zerolog"
 )
 
 // Site is what posting asks of ERPNext.
@@ -57,12 +56,12 @@ func (o Origin) Key(kind, id string) string {
 	return key[:erpnext.MaxKey-33] + "~" + hex.EncodeToString(sum[:16])
 }
 
-// Options configures a Poster. Site, Memory and Books are needed.
+// Options configures a Poster. Site, Memory and ReadBooks are needed.
 type Options struct {
 	Site   Site
 	Memory Memory
-	// Books finds the site's books; an error is the attempt's.
-	Books func(ctx context.Context) (mapping.Books, error)
+	// ReadBooks reads the site's books; they are kept for some minutes.
+	ReadBooks func(ctx context.Context) (mapping.Books, error)
 	// Shops are the origins whose orders a payment may name.
 	Shops         []Origin
 	GuestCustomer string        // ERPNext's name; "" = one is made
@@ -71,7 +70,6 @@ type Options struct {
 	// CustomersFresh is how old the list of customers' e-mails may be when a
 	// new customer is about to be made; 0 = 15 seconds.
 	CustomersFresh time.Duration
-	Log            zerolog.Logger
 	Now            func() time.Time // nil = time.Now
 }
 
@@ -79,6 +77,7 @@ type Options struct {
 // concerns one customer is done one at a time.
 type Poster struct {
 	Options
+	books     *bookkeeper
 	customers *directory
 	turns     turns
 }
@@ -91,7 +90,10 @@ func New(o Options) *Poster {
 	if o.CustomersFresh == 0 {
 		o.CustomersFresh = 15 * time.Second
 	}
-	return &Poster{Options: o, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now}}
+	return &Poster{
+		Options: o, books: &bookkeeper{read: o.ReadBooks, now: o.Now},
+		customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
+	}
 }
 
 // Result is what an event led to. Documents are those to remember, also when
@@ -107,10 +109,19 @@ func (r *Result) add(docs ...event.Document) { r.Documents = append(r.Documents,
 
 // Warm reads the books and the customers' e-mails ahead of the first event.
 func (p *Poster) Warm(ctx context.Context) error {
-	if _, err := p.Books(ctx); err != nil {
+	if _, err := p.books.get(ctx); err != nil {
 		return err
 	}
 	return p.customers.refresh(ctx)
+}
+
+// settled notes what an attempt's failure says of the books.
+func (p *Poster) settled(r Result, err error) (Result, error) {
+	switch fault.KindOf(err) {
+	case fault.Unmapped, fault.Rejected, fault.Mismatch:
+		p.books.doubted()
+	}
+	return r, err
 }
 
 // differs compares amounts; the sixth decimal is beyond every currency and

@@ -1,0 +1,252 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/app"
+	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+)
+
+// sample sends one of the made-up webhooks, changed.
+func (s *service) sample(t testing.TB, source, topic, eventID string, replace ...string) {
+	t.Helper()
+	sample, err := app.SampleOf(source, topic, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := []byte(strings.NewReplacer(replace...).Replace(string(sample.Body)))
+	if code, answer := s.send(t, source, topic, eventID, body); code != 200 {
+		t.Fatalf("%s %s was answered %d %s", source, topic, code, answer)
+	}
+}
+
+// requests lists what ERPNext was asked for since the last reset.
+func (s *service) requests() []string {
+	var list []string
+	for _, r := range s.site.Requests() {
+		list = append(list, strings.TrimSpace(r.Method+" "+r.DocType))
+	}
+	return list
+}
+
+// TestRequestsToERPNext counts them: a known customer's order costs two, a new
+// customer's three, a payment two.
+func TestRequestsToERPNext(t *testing.T) {
+	s := startService(t, sandbox.Options{}, nil)
+	s.until(t, "never warm", func() bool { return strings.Contains(s.log.String(), "erpnext is ready") })
+	tests := []struct {
+		name string
+		send func()
+		want []string
+	}{
+		{"a new customer's order", func() { s.sample(t, "shopify", "orders/create", "a") },
+			[]string{"POST Customer", "POST Sales Order", "PUT Sales Order"}},
+		{"a known customer's order", func() {
+			s.sample(t, "shopify", "orders/create", "b", "5551234567890", "5551234567899", "#1001", "#1099")
+		}, []string{"POST Sales Order", "PUT Sales Order"}},
+		{"the same order, paid", func() { s.sample(t, "shopify", "orders/paid", "c") }, nil},
+		{"a payment of a known order", func() { s.sample(t, "stripe", "charge.succeeded", "") }, []string{"POST Payment Entry", "PUT Payment Entry"}},
+		{"the same payment's intent", func() { s.sample(t, "stripe", "payment_intent.succeeded", "") }, nil},
+	}
+	for _, tt := range tests {
+		s.site.ResetRequests()
+		tt.send()
+		s.settle(t)
+		if got := s.requests(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s cost %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestPaymentFindsItsOrder covers the ways in which a payment names an order.
+func TestPaymentFindsItsOrder(t *testing.T) {
+	tests := []struct {
+		name    string
+		send    func(t *testing.T, s *service)
+		against bool
+		party   string
+		note    string
+	}{
+		{"by id in the metadata", func(t *testing.T, s *service) { s.sample(t, "stripe", "charge.succeeded", "") }, true, "Ada Byron", ""},
+		{"by name in the metadata", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", `"order_id": "5551234567890"`, `"order_id": "1001"`)
+		}, true, "Ada Byron", ""},
+		{"by PayPal's custom id", func(t *testing.T, s *service) {
+			s.sample(t, "paypal", "PAYMENT.CAPTURE.COMPLETED", "", "5551234567891", "5551234567890", `"invoice_id": "1002",`, "")
+		}, true, "Ada Byron", ""},
+		{"by PayPal's invoice id", func(t *testing.T, s *service) {
+			s.sample(t, "paypal", "PAYMENT.CAPTURE.COMPLETED", "", `"custom_id": "5551234567891",`, "", `"1002"`, `"#1001"`)
+		}, true, "Ada Byron", ""},
+		{"not at all, but the payer's e-mail is known", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", `{ "order_id": "5551234567890" }`, `{}`)
+		}, false, "Ada Byron", ""},
+		{"an order that never comes", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", "5551234567890", "999")
+		}, false, "Ada Byron", "booked on account: the order that the payment names is not in ERPNext"},
+		{"not at all, from nobody known", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", `{ "order_id": "5551234567890" }`, `{}`, "ada.byron@", "eve@")
+		}, false, "Unknown payer (stripe)", "booked on account: nobody knows the payer"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := startService(t, sandbox.Options{}, nil)
+			s.sample(t, "shopify", "orders/create", "order")
+			s.settle(t)
+			tt.send(t, s)
+			s.settle(t)
+			payments := s.documents("Payment Entry", "")
+			if len(payments) != 1 {
+				t.Fatalf("%d payments; log:\n%s", len(payments), s.log)
+			}
+			refs, _ := payments[0]["references"].([]any)
+			if (len(refs) == 1) != tt.against || payments[0]["party"] != tt.party {
+				t.Errorf("payment of %v against %v, want %s, against an order: %v", payments[0]["party"], refs, tt.party, tt.against)
+			}
+			events, _, err := s.Inbox().List(t.Context(), event.Filter{Limit: 1})
+			if err != nil || events[0].State != event.Done || events[0].Reason != tt.note {
+				t.Errorf("ended %s: %q, want %q (%v)", events[0].State, events[0].Reason, tt.note, err)
+			}
+		})
+	}
+}
+
+// TestPaymentWaitsForItsOrder sends the payment first: it is woken by its order.
+func TestPaymentWaitsForItsOrder(t *testing.T) {
+	s := startService(t, sandbox.Options{}, func(c *config.Config) {
+		wait := time.Hour
+		c.Sheet.Payments.WaitForOrder = &wait
+	})
+	s.sample(t, "stripe", "charge.succeeded", "")
+	s.until(t, "the payment does not wait", func() bool {
+		events, _, err := s.Inbox().List(t.Context(), event.Filter{})
+		return err == nil && len(events) == 1 && events[0].Class == "waiting"
+	})
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	payments := s.documents("Payment Entry", "")
+	if len(payments) != 1 || len(payments[0]["references"].([]any)) != 1 {
+		t.Errorf("payments: %v", payments)
+	}
+}
+
+// slackStub takes messages as Slack does.
+type slackStub struct {
+	mu       sync.Mutex
+	messages []string
+}
+
+func (s *slackStub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	s.messages = append(s.messages, string(body))
+	s.mu.Unlock()
+	_, _ = io.WriteString(w, "ok")
+}
+
+func (s *slackStub) all() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.messages, "\n")
+}
+
+// TestRefusalIsSeen lets ERPNext refuse, and looks where a person looks: the
+// inbox, the metrics, the log and Slack. The customer is in none of them.
+func TestRefusalIsSeen(t *testing.T) {
+	slack := &slackStub{}
+	hook := httptest.NewServer(slack)
+	defer hook.Close()
+	faults, err := sandbox.ParseFaults("kind=403,doctype=Sales Order,method=POST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startService(t, sandbox.Options{Faults: faults}, func(c *config.Config) { c.SlackWebhookURL = config.Secret(hook.URL + "/canary-token") })
+	s.sample(t, "shopify", "orders/create", "order")
+	s.until(t, "nothing in Slack", func() bool { return slack.all() != "" })
+	metrics := s.operator(t, "/metrics")
+	for _, want := range []string{
+		`ledgerhook_attempts_total{class="rights",result="retry",source="shopify"} 1`,
+		`ledgerhook_erpnext_requests_total{code="403",doctype="Sales Order",method="POST"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	message := slack.all()
+	if !strings.Contains(message, "Sales User") {
+		t.Errorf("the message does not say what to do: %s", message)
+	}
+	for _, canary := range []string{"Byron", "ada.byron", "Analytical", "555 0100", "demo-secret", "canary-token", shopifySecret} {
+		for where, text := range map[string]string{"Slack": message, "the log": s.log.String(), "the metrics": metrics} {
+			if strings.Contains(text, canary) {
+				t.Errorf("%s holds %q: %s", where, canary, text)
+			}
+		}
+	}
+}
+
+// operator asks the operator's listener.
+func (s *service) operator(t testing.TB, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.OperatorAddr()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+// TestMetricsExistAtZero holds the families of the contract.
+func TestMetricsExistAtZero(t *testing.T) {
+	s := startService(t, sandbox.Options{}, nil)
+	metrics := s.operator(t, "/metrics")
+	for _, name := range []string{
+		`requests_total{outcome="accepted",source="shopify"} 0`, `requests_total{outcome="bad_signature",source="paypal"} 0`,
+		`request_duration_seconds_count{source="stripe"} 0`, `store_commit_duration_seconds_count`, `events{state="dead"} 0`,
+		`oldest_pending_timestamp_seconds`, `event_age_seconds_count{source="shopify"} 0`, `attempts_total{class="rejected",result="dead",source="stripe"} 0`,
+		`erpnext_requests_total{code="200",doctype="Sales Order",method="POST"} 0`, `erpnext_request_duration_seconds_count`,
+		`dead_letters_total{class="mismatch"} 0`, `replays_total{trigger="manual"} 0`, `last_event_timestamp_seconds{source="shopify"} 0`,
+		`secret_matches_total{slot="0",source="shopify"} 0`, `breaker_state 0`, `build_info{`,
+	} {
+		if !strings.Contains(metrics, "ledgerhook_"+name) {
+			t.Errorf("no ledgerhook_%s", name)
+		}
+	}
+}
+
+// TestEventJSON holds the contract's names of an event's fields.
+func TestEventJSON(t *testing.T) {
+	s := startService(t, sandbox.Options{}, nil)
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	var got map[string]any
+	if err := json.Unmarshal([]byte(s.operator(t, "/api/v1/events/"+event.NewID("shopify", "order"))), &got); err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range []string{"id", "source", "provider", "topic", "provider_event_id", "subject", "state", "attempts", "received_at", "due_at", "class", "error", "documents"} {
+		if _, ok := got[field]; !ok {
+			t.Errorf("no field %s in %v", field, got)
+		}
+	}
+	if docs := fmt.Sprint(got["documents"]); !strings.Contains(docs, "/app/sales-order/SAL-ORD-") {
+		t.Errorf("documents %s have no link", docs)
+	}
+}

@@ -1,0 +1,74 @@
+package posting
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
+)
+
+const (
+	booksFresh = 10 * time.Minute
+	// booksAgain is how soon the books are read again after a document could
+	// not be made with them: somebody may have put right what was missing.
+	booksAgain = 15 * time.Second
+)
+
+// bookkeeper reads the site's books and keeps them for a while.
+type bookkeeper struct {
+	read func(ctx context.Context) (mapping.Books, error)
+	now  func() time.Time
+
+	mu     sync.Mutex
+	books  mapping.Books
+	readAt time.Time
+	doubt  bool
+}
+
+func (k *bookkeeper) get(ctx context.Context) (mapping.Books, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	age := k.now().Sub(k.readAt)
+	if !k.readAt.IsZero() && age < booksFresh && (!k.doubt || age < booksAgain) {
+		return k.books, nil
+	}
+	books, err := k.read(ctx)
+	if err != nil {
+		return mapping.Books{}, err
+	}
+	k.books, k.readAt, k.doubt = books, k.now(), false
+	return books, nil
+}
+
+// doubted notes that a document could not be made with these books.
+func (k *bookkeeper) doubted() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.doubt = true
+}
+
+// ReadBooks finds the site's books: what `wanted` names, else what the site
+// has.
+func ReadBooks(site *erpnext.Client, wanted erpnext.Wanted, fixed mapping.Books) func(context.Context) (mapping.Books, error) {
+	return func(ctx context.Context) (mapping.Books, error) {
+		p, err := erpnext.Discover(ctx, site, wanted)
+		if err != nil {
+			return mapping.Books{}, err
+		}
+		for _, doctype := range erpnext.KeyedDocTypes() {
+			// Asked here so that no event pays for it.
+			if _, err := site.HasKeyField(ctx, doctype); err != nil {
+				return mapping.Books{}, err
+			}
+		}
+		return mapping.Books{
+			Company: p.Company, Currency: p.Currency, CostCenter: p.CostCenter, Warehouse: fixed.Warehouse, PriceList: p.PriceList,
+			CustomerGroup: p.CustomerGroup, Territory: p.Territory, FallbackItem: p.FallbackItem,
+			RoundOffAccount: p.RoundOffAccount, ShippingAccount: p.ShippingAccount, TaxAccount: p.TaxAccount, IncomeAccount: p.IncomeAccount,
+			Clearing: fixed.Clearing, DefaultClearing: p.BankAccount,
+			Precision: p.Precision, Location: p.Location, Countries: p.Countries,
+		}, nil
+	}
+}
