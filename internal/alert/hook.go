@@ -75,20 +75,23 @@ func (h *Hook) Post(ctx context.Context, v any) (string, error) {
 // address.
 func (h *Hook) unreached(err error) error {
 	e := fault.New(fault.Network, h.op, "the connection failed")
-	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	var timeout net.Error
+	timeout, _ := errors.AsType[net.Error](err)
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+	case errors.Is(err, context.DeadlineExceeded), timeout != nil && timeout.Timeout():
 		e.Kind, e.Cause = fault.Timeout, "no answer in time"
 	case errors.Is(err, context.Canceled):
 		e.Cause = "the call was ended"
-	case errors.As(err, &dns):
+	case is[*net.DNSError](err):
 		e.Cause = "the host name was not found"
-	case errors.As(err, &cert):
+	case is[*tls.CertificateVerificationError](err):
 		e.Cause = "the certificate is not trusted"
 	}
 	return e
+}
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
 }
 
 func (h *Hook) refused(resp *http.Response) error {

@@ -271,7 +271,10 @@ func (p *Pool) about(line *zerolog.Event, a attempt) *zerolog.Event {
 	}
 	switch {
 	case a.fault != nil:
-		line = line.Str("cause", reason(a.fault)).Str("hint", a.fault.Hint)
+		line = line.Str("cause", reason(a.fault))
+		if a.fault.Hint != "" {
+			line = line.Str("hint", a.fault.Hint)
+		}
 	case o.Reason != "":
 		line = line.Str("cause", o.Reason)
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -119,18 +120,11 @@ func share(rand func() float64, d time.Duration) time.Duration {
 	return time.Duration(rand() * float64(d))
 }
 
+// reason is the operation and its normalised cause, free of customer data.
 func reason(f *fault.Error) string {
-	switch {
-	case f.Op == "":
-		return cause(f)
-	default:
-		return f.Op + ": " + cause(f)
+	cause := cmp.Or(f.Cause, f.Kind.String())
+	if f.Op == "" {
+		return cause
 	}
-}
-
-func cause(f *fault.Error) string {
-	if f.Cause != "" {
-		return f.Cause
-	}
-	return f.Kind.String()
+	return f.Op + ": " + cause
 }
