@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -16,22 +17,31 @@ import (
 // order puts a store through random days of work and compares each claim with
 // a model that is slow and plainly right.
 func order(t *testing.T, open func(t *testing.T) Store) {
-	synctest.Test(t, func(t *testing.T) {
-		rapid.Check(t, func(r *rapid.T) {
-			m := &model{T: r, store: open(t)}
+	rapid.Check(t, func(r *rapid.T) {
+		// rapid ends a run by a panic, which must reach it from the bubble.
+		var end any
+		synctest.Test(t, func(t *testing.T) {
+			m := &model{T: r, ctx: t.Context(), store: open(t)}
+			defer func() {
+				end = recover()
+				if err := m.store.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			}()
 			r.Repeat(map[string]func(*rapid.T){
 				"put": m.put, "claim": m.claim, "settle": m.settle, "replay": m.replay, "dismiss": m.dismiss, "wait": m.wait, "": m.check,
 			})
-			if err := m.store.Close(); err != nil {
-				r.Error(err)
-			}
 		})
+		if end != nil {
+			panic(end)
+		}
 	})
 }
 
 // model is what the inbox should hold, as a plain list in order of receipt.
 type model struct {
 	*rapid.T
+	ctx    context.Context // of the bubble
 	store  Store
 	events []*modelled
 	claims []*event.Claim // also those that were fenced off
@@ -91,7 +101,7 @@ func (m *model) find(id string) *modelled {
 func (m *model) put(r *rapid.T) {
 	subject := rapid.SampledFrom([]string{"order/1", "order/1", "order/2", ""}).Draw(r, "subject")
 	ev := received(subject, len(m.events))
-	got, err := m.store.Put(r.Context(), ev)
+	got, err := m.store.Put(m.ctx, ev)
 	if err != nil || got.Duplicate {
 		r.Fatalf("put: %+v, %v", got, err)
 	}
@@ -100,7 +110,7 @@ func (m *model) put(r *rapid.T) {
 
 func (m *model) claim(r *rapid.T) {
 	want := m.next()
-	c, err := m.store.Claim(r.Context(), lease)
+	c, err := m.store.Claim(m.ctx, lease)
 	switch {
 	case err != nil:
 		r.Fatal(err)
@@ -125,7 +135,7 @@ func (m *model) settle(r *rapid.T) {
 	o := m.outcome(r)
 	e := m.find(c.Event.ID)
 	good := e.token == c.Token && !e.until.IsZero()
-	err := m.store.Settle(r.Context(), c, o)
+	err := m.store.Settle(m.ctx, c, o)
 	if (err == nil) != good || (!good && fault.KindOf(err) != fault.Conflict) {
 		r.Fatalf("settle with a good lease %v: %v", good, err)
 	}
@@ -145,7 +155,7 @@ func (m *model) settle(r *rapid.T) {
 // received is when an event was received, which is where it goes when it is
 // woken.
 func (m *model) received(e *modelled) time.Time {
-	ev, _, _, err := m.store.Get(m.Context(), e.id)
+	ev, _, _, err := m.store.Get(m.ctx, e.id)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -164,8 +174,8 @@ func (m *model) outcome(r *rapid.T) event.Outcome {
 	case "waiting":
 		// Each waits for a document of its own time, so that none has appeared
 		// while the attempt was under way; that case has its own test.
-		if _, known, err := m.store.Document(r.Context(), "Sales Order", "key"); err != nil || known {
-			if err := m.store.Forget(r.Context(), "Sales Order", "key"); err != nil {
+		if _, known, err := m.store.Document(m.ctx, "Sales Order", "key"); err != nil || known {
+			if err := m.store.Forget(m.ctx, "Sales Order", "key"); err != nil {
 				r.Fatal(err)
 			}
 		}
@@ -177,7 +187,7 @@ func (m *model) outcome(r *rapid.T) event.Outcome {
 
 func (m *model) replay(r *rapid.T) {
 	e := m.draw(r)
-	err := m.store.Replay(r.Context(), e.id)
+	err := m.store.Replay(m.ctx, e.id)
 	if e.leased() {
 		if fault.KindOf(err) != fault.Conflict {
 			r.Fatalf("replay of a leased event: %v", err)
@@ -192,7 +202,7 @@ func (m *model) replay(r *rapid.T) {
 
 func (m *model) dismiss(r *rapid.T) {
 	e := m.draw(r)
-	err := m.store.Dismiss(r.Context(), e.id, "by hand")
+	err := m.store.Dismiss(m.ctx, e.id, "by hand")
 	open := e.state == event.Dead || (e.state == event.Pending && !e.leased())
 	if (err == nil) != open {
 		r.Fatalf("dismiss of %s, leased %v: %v", e.state, e.leased(), err)
@@ -215,7 +225,7 @@ func (m *model) wait(r *rapid.T) {
 
 // check compares the counts after each step, and when there will be work.
 func (m *model) check(r *rapid.T) {
-	stats, err := m.store.Stats(r.Context())
+	stats, err := m.store.Stats(m.ctx)
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -228,7 +238,7 @@ func (m *model) check(r *rapid.T) {
 			r.Fatalf("%s: got %d, want %d", s, stats.ByState[s], counts[s])
 		}
 	}
-	at, ok, err := m.store.NextDue(r.Context())
+	at, ok, err := m.store.NextDue(m.ctx)
 	if err != nil || ok != (counts[event.Pending] > 0) {
 		r.Fatalf("next due: %v, %v with %d pending", ok, err, counts[event.Pending])
 	}

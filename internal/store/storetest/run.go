@@ -25,9 +25,11 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 func bubble(t *testing.T, open func(t *testing.T) Store, test func(inbox)) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)
+		defer func() { // also after a fatal failure, or the bubble never ends
+			if err := s.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		}()
 		test(inbox{t, s})
-		if err := s.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
 	})
 }

@@ -1,0 +1,249 @@
+package sqlite
+
+import (
+	"database/sql"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+func TestOpenMakesAFileForItsOwnerAlone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "in box?&#%.db") // a name that a URL would mangle
+	db := openAt(t, path)
+	put(t, db, 1)
+	for _, name := range []string{path, path + "-wal"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v, want 0600", filepath.Base(name), info.Mode().Perm())
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + "-wal"); err == nil {
+		t.Error("closing left a log beside the file")
+	}
+	put(t, openAt(t, path), 2)
+}
+
+func TestOpenRefusesWhatIsNoInbox(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	newer := filepath.Join(dir, "newer.db")
+	execOn(t, openAt(t, newer), "PRAGMA user_version = 99").Close()
+	foreign := filepath.Join(dir, "foreign.db")
+	other, err := sql.Open("sqlite", foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.ExecContext(t.Context(), "CREATE TABLE people (name TEXT)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged.db")
+	if err := openAt(t, damaged).Close(); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, damaged, pageSize, strings.Repeat("garbage!", 4*pageSize/8))
+	overwrite(t, damaged, 100, strings.Repeat("\xff", 400))
+
+	for _, c := range []struct{ name, path, want string }{
+		{"text", file("text.db", "these are the orders of last year, in plain text"), "not a database"},
+		{"a few bytes", file("few.db", "SQL"), "not a database"},
+		{"another program's database", foreign, "another program"},
+		{"a newer schema", newer, "newer than this program's"},
+		{"a damaged file", damaged, "damaged"},
+		{"a folder", dir, "directory"},
+		{"a folder that is not there", filepath.Join(dir, "none", "inbox.db"), "no such file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			db, err := Open(t.Context(), Options{Path: c.path})
+			if err == nil {
+				db.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want one that says %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestOpenRefusesAFileItMayNotWrite(t *testing.T) {
+	if os.Geteuid() == 0 {
+		// Root may write everything but what the kernel itself refuses.
+		if _, err := Open(t.Context(), Options{Path: "/proc/version"}); err == nil {
+			t.Error("got no error")
+		}
+		return
+	}
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	if err := openAt(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), Options{Path: path}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("got %v, want a permission error", err)
+	}
+}
+
+func TestAFullDiskIsBusyAndIntakeResumes(t *testing.T) {
+	db := openNew(t)
+	put(t, db, 1)
+	execOn(t, db, "PRAGMA max_page_count = 1") // SQLite takes what the file has already
+	full := 0
+	for n := 2; full < 3 && n < 500; n++ {
+		if _, err := db.Put(t.Context(), numbered(n)); err != nil {
+			wantBusy(t, err, "the disk is full")
+			full++
+		}
+	}
+	if full == 0 {
+		t.Fatal("the disk never filled")
+	}
+	wantBusy(t, db.SetNote(t.Context(), "big", strings.Repeat("x", 100*pageSize)), "the disk is full")
+	execOn(t, db, "PRAGMA max_page_count = 1000000")
+	put(t, db, 1000)
+	put(t, db, 2) // the one that was refused, or a repeat of it
+}
+
+func TestAReadOnlyInboxIsBusyAndNotReady(t *testing.T) {
+	db := openNew(t)
+	execOn(t, db, "PRAGMA query_only = 1")
+	_, err := db.Put(t.Context(), numbered(1))
+	wantBusy(t, err, "the inbox is read-only")
+	wantBusy(t, db.Ready(t.Context()), "the inbox is read-only")
+}
+
+func TestADamagedInboxIsBusy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db := openAt(t, path)
+	for n := range 500 {
+		put(t, db, n)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db = openAt(t, path)
+	root, err := db.read.QueryContext(t.Context(), "SELECT rootpage FROM sqlite_schema WHERE name = 'events_id'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page int64
+	for root.Next() {
+		if err := root.Scan(&page); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := root.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, path, (page-1)*pageSize, strings.Repeat("\xee", pageSize))
+	if after, err := os.Stat(path); err != nil || after.Size() != info.Size() {
+		t.Fatalf("the file has another size now: %v", err)
+	}
+	db = openAt(t, path)
+	_, err = db.Put(t.Context(), numbered(1000))
+	wantBusy(t, err, "the inbox is damaged")
+}
+
+func TestTheLogDoesNotGrowWithoutEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db := openAt(t, path)
+	body := []byte(strings.Repeat("x", 20*pageSize))
+	longest, written := int64(0), int64(0)
+	for n := range 2500 {
+		ev := numbered(n)
+		ev.Body = body
+		if _, err := db.Put(t.Context(), ev); err != nil {
+			t.Fatal(err)
+		}
+		written += int64(len(body))
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		longest = max(longest, info.Size())
+	}
+	if bound := int64(2 * longPages * pageSize); longest > bound || written < bound {
+		t.Errorf("wrote %d bytes, the log had up to %d, want at most %d", written, longest, bound)
+	}
+}
+
+func TestMigrationsAreNumberedWithoutAGap(t *testing.T) {
+	if _, err := loadMigrations(os.DirFS("testdata/gap")); err == nil || !strings.Contains(err.Error(), "want number 2") {
+		t.Errorf("a gap: got %v", err)
+	}
+	if _, err := loadMigrations(os.DirFS("testdata/oneway")); err == nil {
+		t.Error("a migration without a way down was accepted")
+	}
+	ups, err := fs.Glob(migrationFiles, "migrations/*.up.sql")
+	if err != nil || len(ups) != Newest() {
+		t.Errorf("%d files, newest is %d, %v", len(ups), Newest(), err)
+	}
+}
+
+func TestEachMigrationUndoesItself(t *testing.T) {
+	db := openNew(t)
+	if err := db.Migrate(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	schemas := []string{schemaOf(t, db)}
+	for to := 1; to <= Newest(); to++ {
+		if err := db.Migrate(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		schemas = append(schemas, schemaOf(t, db))
+	}
+	for to := Newest() - 1; to >= 0; to-- {
+		if err := db.Migrate(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		if got := schemaOf(t, db); got != schemas[to] {
+			t.Errorf("schema %d after going down:\n%s\nwant\n%s", to, got, schemas[to])
+		}
+	}
+}
+
+func TestAFailingMigrationLeavesTheSchemaBefore(t *testing.T) {
+	db := openNew(t)
+	execOn(t, db, "ALTER TABLE notes RENAME TO kept") // so that the way down fails at its first step
+	if err := db.Migrate(t.Context(), 0); err == nil {
+		t.Fatal("got no error")
+	}
+	if at, _, err := db.Schema(t.Context()); err != nil || at != Newest() {
+		t.Errorf("got schema %d, %v, want %d", at, err, Newest())
+	}
+	put(t, db, 1)
+}
+
+func wantBusy(t *testing.T, err error, cause string) {
+	t.Helper()
+	if f := fault.As(err); f == nil || f.Kind != fault.Busy || f.Cause != cause {
+		t.Errorf("got %v, want busy because %s", err, cause)
+	}
+}
