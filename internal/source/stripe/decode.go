@@ -3,6 +3,7 @@ package stripe
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -32,6 +33,9 @@ func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	}
 	if v.Get("account").Kind() == strictjson.String {
 		return ignored("the event belongs to a connected account, whose money is not this company's")
+	}
+	if kind, ok := strings.CutPrefix(ev.Topic, noEvent); ok {
+		return ignored("the body is no event (" + kind + "): this endpoint takes events only")
 	}
 	p := strictjson.At(v)
 	read, ok := readers[ev.Topic]

@@ -9,6 +9,8 @@ package stripe
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strconv"
@@ -70,7 +72,7 @@ func (s *Source) Slots() []string {
 // Open verifies a delivery that arrived at now and names its event. The event's
 // Source and ReceivedAt are the caller's. Kinds of failure: BadSignature, also
 // for a timestamp more than five minutes from now in either direction, and
-// Malformed for a signed body that is no event. Any API version is taken.
+// Malformed for a signed body that is no JSON object. Any API version is taken.
 func (s *Source) Open(_ context.Context, h http.Header, body []byte, now time.Time) (event.Event, error) {
 	slot, cause := s.verify(h.Values(signatureHeader), body, now)
 	if cause != "" {
@@ -80,13 +82,7 @@ func (s *Source) Open(_ context.Context, h http.Header, body []byte, now time.Ti
 	if err != nil {
 		return event.Event{}, malformed("body: " + err.Error())
 	}
-	id, topic := object.Get("id").Text(), object.Get("type").Text()
-	switch {
-	case !strictjson.PlainID(id):
-		return event.Event{}, malformed("no usable event id")
-	case !strictjson.PlainID(topic):
-		return event.Event{}, malformed("no usable event type")
-	}
+	id, topic := identity(object, body)
 	return event.Event{
 		Provider:   provider,
 		ProviderID: id,
@@ -98,6 +94,29 @@ func (s *Source) Open(_ context.Context, h http.Header, body []byte, now time.Ti
 		Body:       body,
 	}, nil
 }
+
+// identity names an event and its topic. What Stripe signs is kept even when it
+// is no event as we know them: without an id of its own the body's digest is
+// its name, and its topic says what it is.
+func identity(object strictjson.Value, body []byte) (string, string) {
+	id, topic := object.Get("id").Text(), object.Get("type").Text()
+	if !strictjson.PlainID(id) {
+		sum := sha256.Sum256(body)
+		id = "sha256-" + hex.EncodeToString(sum[:])
+	}
+	kind := object.Get("object").Text()
+	switch isEvent := kind == "" || kind == "event" || kind == thinObject; {
+	case isEvent && strictjson.PlainID(topic):
+		return id, topic
+	case strictjson.PlainID(kind):
+		return id, noEvent + kind
+	default:
+		return id, noEvent + "unknown"
+	}
+}
+
+// noEvent begins the topic of a body that is an API object or unknown.
+const noEvent = "object/"
 
 // Sign gives the headers of a correctly signed delivery, made with the first
 // secret. The body itself holds topic and event id, so those do not matter.
