@@ -80,12 +80,12 @@ func open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.MaxWaiting, o.MaxWait = cmp.Or(o.MaxWaiting, 4096), cmp.Or(o.MaxWait, 4*time.Second)
 	// Checkpoints are the keeper's; the log shrinks when it begins anew.
-	c, err := connect(ctx, dsn(path, o.MaxWait, "wal_autocheckpoint(0)", "temp_store(MEMORY)",
+	c, err := connect(ctx, dsn(path, 0, "journal_mode(WAL)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
 		fmt.Sprintf("journal_size_limit(%d)", walBytes), fmt.Sprintf("cache_size(-%d)", 16<<10)))
 	if err != nil {
 		return nil, err
 	}
-	if err := upgrade(c); err != nil {
+	if err := upgrade(c, o.MaxWait); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	keep, err := connect(ctx, dsn(path, o.MaxWait))
@@ -130,7 +130,7 @@ func (db *DB) Close() error { return db.close() }
 // connection of a pool only.
 func dsn(path string, wait time.Duration, pragmas ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
-	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", (wait/2).Milliseconds()))
+	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()))
 	for _, p := range append(pragmas, "synchronous(FULL)", "foreign_keys(1)") {
 		q.Add("_pragma", p)
 	}
@@ -169,7 +169,7 @@ func format(ctx context.Context, path string) error {
 
 // upgrade checks whose file it is, proves that it can be written and brings
 // the schema up.
-func upgrade(c *conn) error {
+func upgrade(c *conn, wait time.Duration) error {
 	id, err := c.number("PRAGMA application_id")
 	switch {
 	case err != nil:
@@ -182,19 +182,19 @@ func upgrade(c *conn) error {
 		return errNewerSchema(at)
 	}
 	for left := 1; err == nil && left > 0; {
-		left, err = upgradeStep(c)
-	}
-	if err == nil {
-		err = beat(c, time.Now())
+		left, err = upgradeStep(c, wait)
 	}
 	return storeFault("upgrade", err)
 }
 
-func upgradeStep(c *conn) (int, error) {
-	if _, err := c.exec("BEGIN IMMEDIATE"); err != nil {
+func upgradeStep(c *conn, wait time.Duration) (int, error) {
+	if err := begin(c, wait); err != nil {
 		return 0, err
 	}
 	left, err := step(c, Newest())
+	if err == nil {
+		err = beat(c, time.Now()) // proves that the file can be written, also when there is nothing to do
+	}
 	if err == nil {
 		_, err = c.exec("COMMIT")
 	}

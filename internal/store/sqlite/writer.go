@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // Bounds of one commit. A commit much larger than this makes its callers wait
@@ -226,7 +227,7 @@ func answer(batch []*request, err error) {
 
 func (w *writer) transaction(batch []*request) error {
 	start := time.Now()
-	if _, err := w.c.exec("BEGIN IMMEDIATE"); err != nil {
+	if err := begin(w.c, w.maxWait/2); err != nil {
 		return err
 	}
 	err := w.apply(batch)
@@ -262,4 +263,16 @@ func (w *writer) apply(batch []*request) error {
 		}
 	}
 	return nil
+}
+
+// begin takes the write lock. It asks often: SQLite's own way of waiting asks
+// every tenth of a second in the end, and beside a busy service, which leaves
+// the lock for microseconds only, a command would wait in vain.
+func begin(c *conn, wait time.Duration) error {
+	for start := time.Now(); ; time.Sleep(500 * time.Microsecond) {
+		_, err := c.exec("BEGIN IMMEDIATE")
+		if code(err) != sqlite3.SQLITE_BUSY || time.Since(start) > wait {
+			return err
+		}
+	}
 }
