@@ -2,8 +2,11 @@ package sqlite_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
@@ -34,4 +37,59 @@ func BenchmarkPut(b *testing.B) {
 		b.ReportMetric(r.Ratio, "ratio")
 		b.ReportMetric(float64(r.P99.Microseconds()), "p99-µs")
 	}
+}
+
+// BenchmarkClaim measures a claim with its settlement at different depths of
+// the backlog; the ratio to the smallest says whether depth costs anything.
+// "hot" has every event about the same subject.
+func BenchmarkClaim(b *testing.B) {
+	base := 0.0
+	for _, c := range []struct {
+		pending int
+		hot     bool
+	}{{1_000, false}, {100_000, false}, {1_000, true}, {50_000, true}} {
+		b.Run(fmt.Sprintf("pending=%d,hot=%v", c.pending, c.hot), func(b *testing.B) {
+			db := backlog(b, c.pending, c.hot)
+			for b.Loop() {
+				claim, err := db.Claim(b.Context(), time.Minute)
+				if err != nil || claim == nil {
+					b.Fatalf("claim: %v, %v", claim, err)
+				}
+				if err := db.Settle(b.Context(), claim, event.Outcome{State: event.Pending, Free: true}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			each := float64(b.Elapsed()) / float64(b.N)
+			if base == 0 {
+				base = each
+			}
+			b.ReportMetric(each/base, "ratio")
+		})
+	}
+}
+
+func backlog(b *testing.B, pending int, hot bool) *sqlite.DB {
+	b.Helper()
+	db, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(b.TempDir(), "inbox.db")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	var wg sync.WaitGroup
+	const callers = 128
+	for caller := range callers {
+		wg.Go(func() {
+			for n := caller; n < pending; n += callers {
+				ev := event.Event{Source: "shop", Provider: "shopify", ProviderID: fmt.Sprint(n), Topic: "orders/create", Subject: fmt.Sprint("order/", n), Body: []byte("{}")}
+				if hot {
+					ev.Subject = "order/1"
+				}
+				if _, err := db.Put(b.Context(), ev); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return db
 }

@@ -69,15 +69,19 @@ func (db *DB) Claim(ctx context.Context, lease time.Duration) (*event.Claim, err
 	return c, nil
 }
 
+// whatIsDue gives the events that nothing older blocks, soonest first, and
+// until when another of the same subject is leased.
+const whatIsDue = `
+SELECT e.due_at, coalesce((
+  SELECT max(l.leased_until) FROM events AS l
+  WHERE e.subject <> '' AND l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq), '')
+FROM events AS e WHERE e.state = 'pending' AND e.blocked = 0 ORDER BY e.due_at`
+
 // NextDue tells when the next event becomes claimable: one that is due later,
 // or whose own or subject's lease runs out. Not ok: nothing is pending.
 func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
 	now := text(db.now())
-	rows, err := db.read.QueryContext(ctx, `
-SELECT e.due_at, coalesce((
-  SELECT max(l.leased_until) FROM events AS l
-  WHERE e.subject <> '' AND l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq), '')
-FROM events AS e WHERE e.state = 'pending' AND e.blocked = 0 ORDER BY e.due_at`, now)
+	rows, err := db.read.QueryContext(ctx, whatIsDue, now)
 	if err != nil {
 		return time.Time{}, false, db.failed("sqlite.NextDue", err)
 	}
@@ -119,11 +123,11 @@ func (s subject) order(c *conn) error {
 	if first == 0 {
 		first = math.MaxInt64
 	}
-	_, err = c.exec("UPDATE events SET blocked = 0 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 1 AND seq <= ?", s.source, s.name, first)
+	_, err = c.exec("UPDATE events INDEXED BY events_subject SET blocked = 0 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 1 AND seq <= ?", s.source, s.name, first)
 	if err != nil {
 		return err
 	}
-	_, err = c.exec("UPDATE events SET blocked = 1 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 0 AND seq > ?", s.source, s.name, first)
+	_, err = c.exec("UPDATE events INDEXED BY events_subject SET blocked = 1 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 0 AND seq > ?", s.source, s.name, first)
 	return err
 }
 

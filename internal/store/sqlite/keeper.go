@@ -23,12 +23,14 @@ type keeper struct {
 	log     zerolog.Logger
 	work    chan struct{}
 	gone    chan struct{}
-	pages   int64 // the writer's estimate since the last signal
 	tooLong atomic.Bool
+
+	every, long int64 // keepPages and longPages, less in a test
+	pages       int64 // the writer's estimate since the last signal
 }
 
 func newKeeper(c *conn, log zerolog.Logger) *keeper {
-	return &keeper{c: c, log: log, work: make(chan struct{}, 1), gone: make(chan struct{})}
+	return &keeper{c: c, log: log, work: make(chan struct{}, 1), gone: make(chan struct{}), every: keepPages, long: longPages}
 }
 
 // wrote is told of each commit; it only estimates.
@@ -36,7 +38,7 @@ func (k *keeper) wrote(batch []*request) {
 	for _, r := range batch {
 		k.pages += 4 + r.size()/pageSize
 	}
-	if k.pages < keepPages {
+	if k.pages < k.every {
 		return
 	}
 	k.pages = 0
@@ -54,7 +56,7 @@ func (k *keeper) run() {
 		if err != nil {
 			k.log.Warn().Err(err).Msg("inbox log not brought into the file")
 		}
-		if length > longPages {
+		if length > k.long {
 			k.tooLong.Store(true)
 		}
 	}

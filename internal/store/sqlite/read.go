@@ -137,6 +137,10 @@ func (db *DB) each(ctx context.Context, take func(scan func(...any) error) error
 	return rows.Err()
 }
 
+const countStates = `
+SELECT c.source, c.state, c.n, CASE WHEN c.state = 'pending' AND c.n > 0 THEN coalesce(
+  (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = 'pending' ORDER BY e.seq LIMIT 1), '') ELSE '' END FROM counts c`
+
 // Stats counts the events by state and tells when the oldest pending one of
 // each source was received. It costs the same for ten events and a million.
 func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
@@ -152,8 +156,7 @@ func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
 			s.OldestPending[source] = moment(oldest)
 		}
 		return nil
-	}, `SELECT c.source, c.state, c.n, CASE WHEN c.state = 'pending' AND c.n > 0 THEN coalesce(
-  (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = 'pending' ORDER BY e.seq LIMIT 1), '') ELSE '' END FROM counts c`)
+	}, countStates)
 	return s, db.failed("sqlite.Stats", err)
 }
 

@@ -1,0 +1,119 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/event"
+)
+
+// TestNoStatementWalksATable runs everything the inbox does and asks SQLite
+// how it does it: a walk through a table is fine with ten events and an outage
+// with a million.
+func TestNoStatementWalksATable(t *testing.T) {
+	db := openNew(t)
+	everything(t, db)
+	statements := []string{whatIsDue, countStates}
+	for s := range db.w.c.stmts {
+		statements = append(statements, s)
+	}
+	if len(statements) < 30 {
+		t.Fatalf("only %d statements were seen", len(statements))
+	}
+	walks := []string{"SCAN counts", "SCAN c"} // a row per source and state
+	// Not walks: the writer looks at the events of its own commit, and NextDue
+	// stops at the first row that cannot be beaten.
+	walks = append(walks, "SCAN e USING INDEX events_due")
+	for _, s := range statements {
+		for _, step := range plan(t, db, s) {
+			// The listing's index leads to all pending events of a source.
+			listing := strings.Contains(step, "events_listing") && s != countStates
+			if listing || strings.HasPrefix(step, "SCAN") && !allowed(step, walks) || strings.Contains(step, "AUTOMATIC") {
+				t.Errorf("%s\nfor\n%s", step, s)
+			}
+		}
+	}
+}
+
+func TestClaimWalksTheDueIndexInOrder(t *testing.T) {
+	db := openNew(t)
+	got := strings.Join(plan(t, db, claimNext), "\n")
+	for _, want := range []string{"SEARCH e USING INDEX events_due", "SEARCH l USING INDEX events_leased"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the plan lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "TEMP B-TREE") {
+		t.Errorf("the plan sorts:\n%s", got)
+	}
+}
+
+func allowed(step string, walks []string) bool {
+	for _, w := range walks {
+		if step == w || strings.HasPrefix(step, w+" ") || step == "SCAN CONSTANT ROW" {
+			return true
+		}
+	}
+	return strings.Contains(step, "subquery") || strings.HasSuffix(step, "CONSTANT ROWS")
+}
+
+func everything(t *testing.T, db *DB) {
+	t.Helper()
+	ctx := t.Context()
+	for n := range 5 {
+		ev := numbered(n)
+		ev.DeliveryID, ev.Subject = fmt.Sprint("delivery-", n), "order/1"
+		if _, err := db.Put(ctx, ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	doc := event.Document{DocType: "Sales Order", Name: "SO-1", Key: "k"}
+	later := time.Now().Add(time.Hour)
+	for _, o := range []event.Outcome{
+		{State: event.Pending, Result: "waiting", WaitsFor: "k", DueAt: later},
+		{State: event.Dead, Result: "dead"},
+		{State: event.Done, Result: "done", Documents: []event.Document{doc}},
+	} {
+		c, err := db.Claim(ctx, time.Minute)
+		if err != nil || c == nil {
+			t.Fatalf("claim: %v, %v", c, err)
+		}
+		if err := db.Settle(ctx, c, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, do := range map[string]func(context.Context) error{
+		"replay":   func(ctx context.Context) error { return db.Replay(ctx, event.NewID("shop", "evt-1")) },
+		"dismiss":  func(ctx context.Context) error { return db.Dismiss(ctx, event.NewID("shop", "evt-4"), "by hand") },
+		"remember": func(ctx context.Context) error { return db.Remember(ctx, event.NewID("shop", "evt-1"), doc) },
+		"forget":   func(ctx context.Context) error { return db.Forget(ctx, doc.DocType, doc.Key) },
+		"note":     func(ctx context.Context) error { return db.SetNote(ctx, "a", "b") },
+		"ready":    db.Ready,
+		"sweep":    func(ctx context.Context) error { _, err := db.Sweep(ctx, later, 10); return err },
+	} {
+		if err := do(ctx); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+}
+
+// plan is what SQLite answers to EXPLAIN QUERY PLAN.
+func plan(t *testing.T, db *DB, statement string) []string {
+	t.Helper()
+	var steps []string
+	args := make([]any, strings.Count(statement, "?"))
+	err := db.each(t.Context(), func(scan func(...any) error) error {
+		var id, parent, unused int
+		var detail string
+		err := scan(&id, &parent, &unused, &detail)
+		steps = append(steps, detail)
+		return err
+	}, "EXPLAIN QUERY PLAN "+statement, args...)
+	if err != nil {
+		t.Fatalf("%v: %s", err, statement)
+	}
+	return steps
+}
