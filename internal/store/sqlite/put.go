@@ -216,7 +216,7 @@ func insertRows(c *conn, fresh []*insertion) error {
 // must go first.
 func blockNew(c *conn, last int64) error {
 	_, err := c.exec(`
-UPDATE events NOT INDEXED SET blocked = 1
+UPDATE OR ROLLBACK events NOT INDEXED SET blocked = 1
 WHERE seq > ? AND subject <> '' AND EXISTS (
   SELECT 1 FROM events AS older INDEXED BY events_subject
   WHERE older.source = events.source AND older.subject = events.subject AND older.state = 'pending' AND older.subject <> ''
