@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -16,20 +15,22 @@ import (
 // of its event, or was settled already. Its kind is Conflict.
 var ErrLeaseLost error = fault.New(fault.Conflict, "sqlite.Settle", "the lease on the event was lost")
 
-// claimNext picks, leases, counts the attempt and fences in one statement. It
-// walks the few events that nothing older blocks; of those, a subject that is
-// leased at the moment is passed over.
-const claimNext = `
+// nextDue walks the few events that nothing older blocks; of those, a subject
+// that is leased at the moment is passed over.
+const nextDue = `
+SELECT e.seq, e.due_at FROM events AS e
+WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0 AND e.due_at <= ?
+  AND (e.subject = '' OR NOT EXISTS (
+    SELECT 1 FROM events AS l
+    WHERE l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq))
+ORDER BY e.due_at, e.seq LIMIT 1`
+
+// leaseIt counts the attempt and fences off whoever had the event before.
+const leaseIt = `
 UPDATE events SET token = token + 1, attempts = attempts + 1, tries = tries + 1, waiting = 0,
   leased_until = ?, due_at = ?, claimed_at = ?
-WHERE seq = (
-  SELECT e.seq FROM events AS e
-  WHERE e.state = 'pending' AND e.blocked = 0 AND e.due_at <= ?
-    AND (e.subject = '' OR NOT EXISTS (
-      SELECT 1 FROM events AS l
-      WHERE l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq))
-  ORDER BY e.due_at, e.seq LIMIT 1)
-RETURNING seq, token, tries, source, subject, waits_for`
+WHERE seq = ?
+RETURNING token, tries, source, subject, waits_for`
 
 // Claim leases the oldest due event whose subject is free; nil when there is
 // none. Events of one subject are handed out one at a time, oldest received
@@ -38,35 +39,82 @@ RETURNING seq, token, tries, source, subject, waits_for`
 // run out the event can be claimed again, with a higher token.
 func (db *DB) Claim(ctx context.Context, lease time.Duration) (*event.Claim, error) {
 	const op = "sqlite.Claim"
-	var seq int64
-	c := &event.Claim{}
-	err := db.write(ctx, op, func(w *conn) error {
-		now := db.now()
-		until := now.Add(lease)
-		var of subject
-		seq, of = 0, subject{}
-		waited := false
-		err := w.query(claimNext, []driver.Value{text(until), text(until), text(now), text(now), text(now)}, func(r row) {
-			seq, c.Token, c.Attempt = r.int(0), r.int(1), int(r.int(2))
-			of, waited = subject{r.text(3), r.text(4)}, r.text(5) != ""
-		})
-		c.Until = moment(text(until))
-		if err != nil || !waited {
+	for {
+		var (
+			seq  int64
+			more bool
+			c    *event.Claim
+		)
+		err := db.write(ctx, op, func(w *conn) error {
+			now := db.now()
+			var err error
+			if seq, more, err = pick(w, text(now)); err != nil || seq == 0 {
+				return err
+			}
+			c, err = leaseTo(w, seq, now, now.Add(lease))
 			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return of.order(w) // it waits no longer, so it blocks again
+		if seq == 0 && more {
+			continue // the intake had its turn
+		}
+		if seq == 0 {
+			return nil, nil
+		}
+		db.signal()
+		// The lease is on disk. The caller may be stopping, but an event that is
+		// leased and then not handed out would lie until the lease ends.
+		c.Event, err = db.bySeq(context.WithoutCancel(ctx), seq)
+		if err != nil {
+			return nil, storeFault(op, err)
+		}
+		return c, nil
+	}
+}
+
+// maxOrdered is how many arrivals one transaction may take into the order; the
+// intake waits behind it.
+const maxOrdered = 1000
+
+// pick finds the event to be claimed, 0 when there is none. It takes arrivals
+// into the order until none of them can be older than what it found, and
+// tells whether it stopped before that.
+func pick(c *conn, now string) (int64, bool, error) {
+	for ordered, step := int64(0), int64(16); ; step *= 2 {
+		seq, due := int64(0), ""
+		err := c.query(nextDue, []driver.Value{now, now}, func(r row) { seq, due = r.int(0), r.text(1) })
+		if err != nil {
+			return 0, false, err
+		}
+		a, err := arrivalsOf(c)
+		if err != nil || !a.any || (seq != 0 && due <= a.received) {
+			return seq, false, err
+		}
+		if ordered >= maxOrdered {
+			return 0, true, nil
+		}
+		n, err := a.order(c, min(step, maxOrdered-ordered))
+		if err != nil {
+			return 0, false, err
+		}
+		ordered += n
+	}
+}
+
+func leaseTo(w *conn, seq int64, now, until time.Time) (*event.Claim, error) {
+	c := &event.Claim{Until: moment(text(until))}
+	var of subject
+	waited := false
+	err := w.query(leaseIt, []driver.Value{text(until), text(until), text(now), seq}, func(r row) {
+		c.Token, c.Attempt = r.int(0), int(r.int(1))
+		of, waited = subject{r.text(2), r.text(3)}, r.text(4) != ""
 	})
-	if err != nil || seq == 0 {
-		return nil, err
+	if err != nil || !waited {
+		return c, err
 	}
-	db.signal()
-	// The lease is on disk. The caller may be stopping, but an event that is
-	// leased and then not handed out would lie until the lease ends.
-	c.Event, err = db.bySeq(context.WithoutCancel(ctx), seq)
-	if err != nil {
-		return nil, db.failed(op, err)
-	}
-	return c, nil
+	return c, of.order(w) // it waits no longer, so it blocks again
 }
 
 // whatIsDue gives the events that nothing older blocks, soonest first, and
@@ -75,22 +123,25 @@ const whatIsDue = `
 SELECT e.due_at, coalesce((
   SELECT max(l.leased_until) FROM events AS l
   WHERE e.subject <> '' AND l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq), '')
-FROM events AS e WHERE e.state = 'pending' AND e.blocked = 0 ORDER BY e.due_at`
+FROM events AS e WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0 ORDER BY e.due_at`
 
 // NextDue tells when the next event becomes claimable: one that is due later,
 // or whose own or subject's lease runs out. Not ok: nothing is pending.
 func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
+	if err := db.orderArrivals(ctx); err != nil {
+		return time.Time{}, false, err
+	}
 	now := text(db.now())
 	rows, err := db.read.QueryContext(ctx, whatIsDue, now)
 	if err != nil {
-		return time.Time{}, false, db.failed("sqlite.NextDue", err)
+		return time.Time{}, false, storeFault("sqlite.NextDue", err)
 	}
 	defer rows.Close()
 	best := ""
 	for rows.Next() {
 		var due, leased string
 		if err := rows.Scan(&due, &leased); err != nil {
-			return time.Time{}, false, db.failed("sqlite.NextDue", err)
+			return time.Time{}, false, storeFault("sqlite.NextDue", err)
 		}
 		if best != "" && due >= best {
 			break // sorted: nothing better can follow
@@ -99,36 +150,7 @@ func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
 			best = at
 		}
 	}
-	return moment(best), best != "", db.failed("sqlite.NextDue", rows.Err())
-}
-
-// subject names what an event is about.
-type subject struct{ source, name string }
-
-const ofSubject = " source = ? AND subject = ? AND state = 'pending' AND subject <> ''"
-
-// order marks anew which events of the subject are blocked: all that are
-// younger than the oldest one that does not wait for a document. It touches
-// only those whose mark changes.
-func (s subject) order(c *conn) error {
-	if s.name == "" {
-		return nil
-	}
-	first, err := c.number("SELECT min(seq) FROM ("+
-		"SELECT min(seq) AS seq FROM events WHERE"+ofSubject+" AND waiting = 0 AND blocked = 0 UNION ALL "+
-		"SELECT min(seq) FROM events WHERE"+ofSubject+" AND waiting = 0 AND blocked = 1)", s.source, s.name, s.source, s.name)
-	if err != nil {
-		return err
-	}
-	if first == 0 {
-		first = math.MaxInt64
-	}
-	_, err = c.exec("UPDATE events INDEXED BY events_subject SET blocked = 0 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 1 AND seq <= ?", s.source, s.name, first)
-	if err != nil {
-		return err
-	}
-	_, err = c.exec("UPDATE events INDEXED BY events_subject SET blocked = 1 WHERE"+ofSubject+" AND waiting IN (0, 1) AND blocked = 0 AND seq > ?", s.source, s.name, first)
-	return err
+	return moment(best), best != "", storeFault("sqlite.NextDue", rows.Err())
 }
 
 // Settle ends a claim with what came of it: the event's next state, a row of

@@ -24,7 +24,7 @@ func (db *DB) Document(ctx context.Context, doctype, key string) (event.Document
 		err = json.Unmarshal([]byte(data), &d.Data)
 	}
 	if err != nil {
-		return event.Document{}, false, db.failed("sqlite.Document", err)
+		return event.Document{}, false, storeFault("sqlite.Document", err)
 	}
 	return d, true, nil
 }
@@ -103,7 +103,7 @@ func (db *DB) Note(ctx context.Context, name string) (string, bool, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", false, nil
 	}
-	return value, err == nil, db.failed("sqlite.Note", err)
+	return value, err == nil, storeFault("sqlite.Note", err)
 }
 
 // SetNote keeps a small value under name, over the one before.

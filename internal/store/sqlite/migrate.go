@@ -60,7 +60,7 @@ func Newest() int { return len(migrations) }
 // Schema tells the inbox's schema version and the newest one known here.
 func (db *DB) Schema(ctx context.Context) (current, newest int, err error) {
 	if err := db.read.QueryRowContext(ctx, "PRAGMA user_version").Scan(&current); err != nil {
-		return 0, 0, db.failed("sqlite.Schema", err)
+		return 0, 0, storeFault("sqlite.Schema", err)
 	}
 	return current, Newest(), nil
 }

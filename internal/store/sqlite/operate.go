@@ -99,7 +99,7 @@ func (db *DB) fullID(ctx context.Context, op, id string) (string, error) {
 	err := db.read.QueryRowContext(ctx, "SELECT min(id), max(id) FROM (SELECT id FROM events WHERE id >= ? AND id < ? ORDER BY id LIMIT 2)", id, id+"~").Scan(&first, &last)
 	switch {
 	case err != nil:
-		return "", db.failed(op, err)
+		return "", storeFault(op, err)
 	case !first.Valid:
 		return "", fault.New(fault.NotFound, op, "no such event")
 	case first != last && first.String != id:

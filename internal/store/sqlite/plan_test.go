@@ -40,7 +40,7 @@ func TestNoStatementWalksATable(t *testing.T) {
 
 func TestClaimWalksTheDueIndexInOrder(t *testing.T) {
 	db := openNew(t)
-	got := strings.Join(plan(t, db, claimNext), "\n")
+	got := strings.Join(plan(t, db, nextDue), "\n")
 	for _, want := range []string{"SEARCH e USING INDEX events_due", "SEARCH l USING INDEX events_leased"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the plan lacks %q:\n%s", want, got)

@@ -117,7 +117,6 @@ func insert(c *conn, batch []*insertion) error {
 	}
 	return firstError(
 		func() error { return insertRows(c, fresh) },
-		func() error { return blockNew(c, last) },
 		func() error { return countNew(c, fresh) },
 		func() error { return noteDeliveries(c, batch) },
 	)
@@ -210,18 +209,6 @@ func insertRows(c *conn, fresh []*insertion) error {
 		}
 	}
 	return nil
-}
-
-// blockNew marks the events after `last` whose subject has an older one that
-// must go first.
-func blockNew(c *conn, last int64) error {
-	_, err := c.exec(`
-UPDATE OR ROLLBACK events NOT INDEXED SET blocked = 1
-WHERE seq > ? AND subject <> '' AND EXISTS (
-  SELECT 1 FROM events AS older INDEXED BY events_subject
-  WHERE older.source = events.source AND older.subject = events.subject AND older.state = 'pending' AND older.subject <> ''
-    AND older.waiting = 0 AND older.seq < events.seq)`, last)
-	return err
 }
 
 func countNew(c *conn, fresh []*insertion) error {

@@ -71,19 +71,19 @@ func (db *DB) Get(ctx context.Context, id string) (event.Event, []event.Attempt,
 	}
 	var seq int64
 	if err := db.read.QueryRowContext(ctx, "SELECT seq FROM events WHERE id = ?", full).Scan(&seq); err != nil {
-		return event.Event{}, nil, nil, db.failed(op, err)
+		return event.Event{}, nil, nil, storeFault(op, err)
 	}
 	ev, err := db.bySeq(ctx, seq)
 	if err != nil {
-		return event.Event{}, nil, nil, db.failed(op, err)
+		return event.Event{}, nil, nil, storeFault(op, err)
 	}
 	attempts, err := db.attempts(ctx, seq, full)
 	if err != nil {
-		return event.Event{}, nil, nil, db.failed(op, err)
+		return event.Event{}, nil, nil, storeFault(op, err)
 	}
 	docs, err := db.documents(ctx, seq)
 	if err != nil {
-		return event.Event{}, nil, nil, db.failed(op, err)
+		return event.Event{}, nil, nil, storeFault(op, err)
 	}
 	return ev, attempts, docs, nil
 }
@@ -157,7 +157,7 @@ func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
 		}
 		return nil
 	}, countStates)
-	return s, db.failed("sqlite.Stats", err)
+	return s, storeFault("sqlite.Stats", err)
 }
 
 // List gives events that match f, newest received first and without bodies,
@@ -175,14 +175,14 @@ func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, 
 	}
 	parts, err := db.partitions(ctx, f)
 	if err != nil {
-		return nil, "", db.failed(op, err)
+		return nil, "", storeFault(op, err)
 	}
 	// Each part is in order by itself and read through the index; the page is
 	// among the first of each.
 	var found []listed
 	for _, p := range parts {
 		if found, err = db.listPart(ctx, found, p, f, before, limit+1); err != nil {
-			return nil, "", db.failed(op, err)
+			return nil, "", storeFault(op, err)
 		}
 	}
 	slices.SortFunc(found, func(a, b listed) int { return cmp.Compare(b.seq, a.seq) })

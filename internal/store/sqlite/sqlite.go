@@ -211,9 +211,6 @@ func (db *DB) write(ctx context.Context, op string, change func(*conn) error) er
 	return db.w.change(ctx, op, change)
 }
 
-// failed classifies what a reading connection reported.
-func (db *DB) failed(op string, err error) error { return storeFault(op, err) }
-
 // signal tells whoever waits on Wake that there may be work.
 func (db *DB) signal() {
 	select {

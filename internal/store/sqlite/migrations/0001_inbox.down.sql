@@ -4,4 +4,5 @@ DROP TABLE counts;
 DROP TABLE attempts;
 DROP TABLE deliveries;
 DROP TABLE bodies;
+DROP TABLE arrivals;
 DROP TABLE events;

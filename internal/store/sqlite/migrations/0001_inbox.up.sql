@@ -15,6 +15,7 @@ CREATE TABLE events (
   due_at        TEXT    NOT NULL,    -- not to be claimed before; while leased, the end of the lease
   body_sum      BLOB    NOT NULL,    -- SHA-256; outlives the body
   state         TEXT    NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'ignored', 'dead')),
+  ordered       INTEGER NOT NULL DEFAULT 0, -- was taken into the order of its subject; see arrivals
   blocked       INTEGER NOT NULL DEFAULT 0, -- an older event of the subject must be settled first
   waiting       INTEGER NOT NULL DEFAULT 0, -- waits_for is set: does not block younger events
   waits_for     TEXT    NOT NULL DEFAULT '',
@@ -32,13 +33,22 @@ CREATE TABLE events (
 
 CREATE UNIQUE INDEX events_id ON events (id);
 -- Claim walks this one; it holds only what may be claimed now or later.
-CREATE INDEX events_due ON events (due_at, seq) WHERE state = 'pending' AND blocked = 0;
+CREATE INDEX events_due ON events (due_at, seq) WHERE state = 'pending' AND ordered = 1 AND blocked = 0;
 -- Finds who blocks a subject, and whom a settled event frees, in one step each.
-CREATE INDEX events_subject ON events (source, subject, waiting, blocked, seq) WHERE state = 'pending' AND subject <> '';
+CREATE INDEX events_subject ON events (source, subject, waiting, blocked, seq) WHERE state = 'pending' AND ordered = 1 AND subject <> '';
 CREATE INDEX events_leased ON events (source, subject) WHERE leased_until <> '';
 CREATE INDEX events_waits_for ON events (waits_for) WHERE waiting = 1;
 CREATE INDEX events_listing ON events (source, state, seq);
 CREATE INDEX events_settled ON events (settled_at) WHERE swept = 0 AND state IN ('done', 'ignored');
+
+-- Events are put without regard to their subjects: that would rewrite a page
+-- of an index for each, before the sender has its answer. Whoever claims takes
+-- them into the order first, up to this one by now.
+CREATE TABLE arrivals (
+  one        INTEGER PRIMARY KEY CHECK (one = 1),
+  ordered_to INTEGER NOT NULL
+);
+INSERT INTO arrivals (one, ordered_to) VALUES (1, 0);
 
 CREATE TABLE bodies (
   seq    INTEGER PRIMARY KEY,
