@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,6 +69,10 @@ func (in *insertion) refused() bool {
 	return in.found != nil && in.strict && in.found.sum != in.self.sum
 }
 
+// hasDelivery reports whether the event may be known under its delivery's id,
+// which the unique index does not tell.
+func (in *insertion) hasDelivery() bool { return in.deliveryID != "" }
+
 func newInsertion(ev event.Event, now time.Time) (*insertion, error) {
 	if ev.Source == "" || ev.ProviderID == "" {
 		return nil, fault.New(fault.Malformed, "sqlite.Put", "source or provider id is missing")
@@ -98,13 +103,26 @@ func newInsertion(ev event.Event, now time.Time) (*insertion, error) {
 	return in, nil
 }
 
+// manner is how a batch is put. Nearly all events are new, so the writer hopes
+// for that first: the unique index finds a repeat by itself, the transaction
+// fails, and the second time the writer looks before it puts.
+type manner bool
+
+const (
+	hope manner = false
+	look manner = true
+)
+
 // insert puts a batch of events into the open transaction and notes in each
 // what was known already.
-func insert(c *conn, batch []*insertion) error {
+func insert(c *conn, batch []*insertion, manner manner) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	fresh, err := unknown(c, batch)
+	fresh, err := batch, error(nil)
+	if manner == look || slices.ContainsFunc(batch, (*insertion).hasDelivery) {
+		fresh, err = unknown(c, batch)
+	}
 	if err != nil {
 		return err
 	}
@@ -113,7 +131,7 @@ func insert(c *conn, batch []*insertion) error {
 		return err
 	}
 	for i, in := range fresh {
-		in.self.seq = last + 1 + int64(i)
+		in.self.seq, in.found = last+1+int64(i), nil
 	}
 	return firstError(
 		func() error { return insertRows(c, fresh) },

@@ -208,14 +208,17 @@ func (w *writer) commit(batch []*request) {
 	}
 	w.since.Store(time.Now().UnixNano())
 	defer w.since.Store(0)
-	err := w.transaction(batch)
+	err := w.transaction(batch, hope)
+	if code(err) == sqlite3.SQLITE_CONSTRAINT { // a repeat is among them
+		err = w.transaction(batch, look)
+	}
 	if err == nil || len(batch) == 1 || ofTheFile(err) {
 		answer(batch, err)
 		return
 	}
 	for i := range batch {
 		one := batch[i : i+1]
-		answer(one, w.transaction(one))
+		answer(one, w.transaction(one, look))
 	}
 }
 
@@ -225,12 +228,12 @@ func answer(batch []*request, err error) {
 	}
 }
 
-func (w *writer) transaction(batch []*request) error {
+func (w *writer) transaction(batch []*request, manner manner) error {
 	start := time.Now()
 	if err := begin(w.c, w.maxWait/2); err != nil {
 		return err
 	}
-	err := w.apply(batch)
+	err := w.apply(batch, manner)
 	if err == nil {
 		_, err = w.c.exec("COMMIT")
 	}
@@ -244,14 +247,14 @@ func (w *writer) transaction(batch []*request) error {
 	return nil
 }
 
-func (w *writer) apply(batch []*request) error {
+func (w *writer) apply(batch []*request, manner manner) error {
 	puts := make([]*insertion, 0, len(batch))
 	for _, r := range batch {
 		if r.put != nil {
 			puts = append(puts, r.put)
 		}
 	}
-	if err := insert(w.c, puts); err != nil {
+	if err := insert(w.c, puts, manner); err != nil {
 		return err
 	}
 	for _, r := range batch {
