@@ -33,11 +33,15 @@ func eventsCommand() *cli.Command {
 			},
 			{
 				Name: "show", Usage: "show an event with its attempts and documents", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error { return in.Show(ctx, cmd.Args().First()) }),
+				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+					return in.Show(ctx, cmd.Args().First())
+				}),
 			},
 			{
 				Name: "replay", Usage: "try an event again", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error { return in.Replay(ctx, cmd.Args().First()) }),
+				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+					return in.Replay(ctx, cmd.Args().First())
+				}),
 			},
 			{
 				Name: "dismiss", Usage: "give an event up, with a reason", ArgsUsage: "ID", OnUsageError: onUsageError,
@@ -74,13 +78,16 @@ func withInbox(action func(context.Context, *cli.Command, *app.InboxTool) error)
 func migrateCommand() *cli.Command {
 	return &cli.Command{
 		Name: "migrate", Usage: "bring the inbox's schema up or, with --to, down", OnUsageError: onUsageError,
-		Flags: []cli.Flag{&cli.IntFlag{Name: "to", Value: -1, Usage: "schema number; else the newest"}},
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "to", Value: -1, Usage: "schema number; else the newest"},
+			&cli.BoolFlag{Name: "force", Usage: "go down although the inbox holds events"},
+		},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			cfg, err := load()
 			if err != nil {
 				return err
 			}
-			return usageOr(app.Migrate(ctx, cfg, cmd.Root().Writer, cmd.Int("to")))
+			return usageOr(app.Migrate(ctx, cfg, cmd.Root().Writer, cmd.Int("to"), cmd.Bool("force")))
 		},
 	}
 }

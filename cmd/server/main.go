@@ -33,7 +33,7 @@ func main() {
 	err := root().Run(ctx, os.Args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
-		os.Exit(exitCode(err)) //nolint:gocritic // the deferred stop only restores signals
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -122,7 +122,7 @@ func logger(cfg config.Config, out io.Writer) zerolog.Logger {
 
 func isTerminal(out io.Writer) bool {
 	f, ok := out.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func check(_ context.Context, cmd *cli.Command) error {

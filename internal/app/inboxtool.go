@@ -181,24 +181,39 @@ func unknownEvent(id string, err error) error {
 // Schema is the newest schema of the inbox that this program knows.
 func Schema() int { return sqlite.Newest() }
 
-// Migrate brings the inbox's schema to a number; -1 is the newest.
-func Migrate(ctx context.Context, cfg config.Config, out io.Writer, to int) error {
+// Migrate brings the inbox's schema to a number; -1 is the newest. Going down
+// drops what the undone steps hold, so an inbox with events in it is brought
+// down only by force.
+func Migrate(ctx context.Context, cfg config.Config, out io.Writer, to int, force bool) error {
 	db, err := OpenInbox(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return err
 	}
+	return errors.Join(migrate(ctx, db, out, to, force), db.Close())
+}
+
+func migrate(ctx context.Context, db *sqlite.DB, out io.Writer, to int, force bool) error {
 	if to == -1 {
 		to = sqlite.Newest()
 	}
 	if to < 0 || to > sqlite.Newest() {
-		return errors.Join(usagef("--to is a number from 0 to %d", sqlite.Newest()), db.Close())
+		return usagef("--to is a number from 0 to %d", sqlite.Newest())
+	}
+	if to < sqlite.Newest() && !force {
+		events, _, err := db.List(ctx, event.Filter{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(events) > 0 {
+			return usagef("the inbox holds events, and going down drops what the newer schema keeps: back the file up, then add --force")
+		}
 	}
 	if err := db.Migrate(ctx, to); err != nil {
-		return errors.Join(err, db.Close())
+		return err
 	}
 	current, newest, err := db.Schema(ctx)
 	if err == nil {
 		_, err = fmt.Fprintf(out, "schema %d of %d\n", current, newest)
 	}
-	return errors.Join(err, db.Close())
+	return err
 }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -42,7 +43,7 @@ func TestEveryRealPayloadEnds(t *testing.T) {
 				continue
 			}
 			topic, body := readPayload(t, file)
-			s.signers.sign(t, provider, topic, name, body)
+			body = withOwnID(t, body, name)
 			code, answer := s.send(t, provider, topic, name, body)
 			if e.code == 0 {
 				e.code = 200
@@ -87,4 +88,22 @@ func readPayload(t *testing.T, file string) (string, []byte) {
 		return p.Topic, []byte(p.BodyRaw)
 	}
 	return p.Topic, p.Body
+}
+
+// withOwnID gives a body's event an id of its own: in many samples it was
+// replaced by zeros, and the same id is the same event.
+func withOwnID(t *testing.T, body []byte, name string) []byte {
+	t.Helper()
+	var ev struct {
+		ID any `json:"id"`
+	}
+	if err := json.Unmarshal(body, &ev); err != nil {
+		t.Fatal(err)
+	}
+	id, ok := ev.ID.(string)
+	if !ok || !strings.HasPrefix(id, "evt_") && !strings.HasPrefix(id, "WH-") {
+		return body
+	}
+	own := id[:3] + "_" + strings.NewReplacer("/", "_", ".", "_").Replace(name)
+	return bytes.Replace(body, []byte(`"`+id+`"`), []byte(`"`+own+`"`), 1)
 }

@@ -67,13 +67,19 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		writeError(w, err)
 	} else {
-		writeJSON(w, http.StatusOK, map[string]string{"status": outcome, "event": receipt.ID})
+		writeJSON(w, http.StatusOK, taken{Status: outcome, Event: receipt.ID})
 	}
 	in.metrics.observe(name, outcome, ev, time.Since(start))
 	in.log(r.Context(), name, outcome, ev, receipt, err, start)
 	if err != nil {
 		in.Rejected(name, outcome)
 	}
+}
+
+// taken is the answer to an event that is safe on disk.
+type taken struct {
+	Status string `json:"status"`
+	Event  string `json:"event"`
 }
 
 func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, now time.Time) (event.Event, event.Receipt, error) {

@@ -53,7 +53,7 @@ func (b Books) holds(currency string) error {
 	if err != nil {
 		return &fault.Error{Kind: fault.Unmapped, Op: "mapping", Cause: "unknown currency", Hint: "the currency is not in ISO 4217: check the shop's settings"}
 	}
-	if int32(digits) > b.Precision { //nolint:gosec // 0 to 4
+	if int32(digits) > b.Precision {
 		return &fault.Error{
 			Kind: fault.Unmapped, Op: "mapping", Cause: currency + " needs more decimals than the site keeps",
 			Hint: "raise Currency Precision in ERPNext's System Settings, then replay",

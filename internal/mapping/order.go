@@ -264,7 +264,7 @@ func (m *orderMap) residualLimit() decimal.Decimal {
 	if err != nil {
 		return decimal.Zero // holds has refused it
 	}
-	return decimal.New(max(5, amounts), -int32(digits)) //nolint:gosec // 0 to 4
+	return decimal.New(max(5, amounts), -int32(digits))
 }
 
 func sumTaxes(taxes []commerce.Tax) decimal.Decimal {

@@ -75,7 +75,7 @@ func plainDecimal(text string) bool {
 // FromMinor makes an amount from a whole number of minor units of which
 // `digits` make one major unit: FromMinor(1999, 2, "USD") is 19.99.
 func FromMinor(units int64, digits int, currency string) Amount {
-	return New(decimal.New(units, -int32(digits)), currency) //nolint:gosec // digits is 0 to 4
+	return New(decimal.New(units, -int32(digits)), currency)
 }
 
 // Value is the exact number of major units.
@@ -124,8 +124,8 @@ func (a Amount) String() string {
 		digits = 2
 	}
 	text := a.value.String()
-	if -a.value.Exponent() <= int32(digits) { //nolint:gosec // digits is 0 to 4
-		text = a.value.StringFixed(int32(digits)) //nolint:gosec // digits is 0 to 4
+	if -a.value.Exponent() <= int32(digits) {
+		text = a.value.StringFixed(int32(digits))
 	}
 	return strings.TrimSpace(text + " " + a.currency)
 }
