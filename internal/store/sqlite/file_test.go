@@ -84,6 +84,18 @@ func TestOpenRefusesWhatIsNoInbox(t *testing.T) {
 	}
 }
 
+func TestOpenFinishesAFileWhoseMakingWasCutShort(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	c, err := connect(t.Context(), "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.script("PRAGMA journal_mode = WAL"), c.close()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, openAt(t, path), 1)
+}
+
 func TestOpenRefusesAFileItMayNotWrite(t *testing.T) {
 	if os.Geteuid() == 0 {
 		// Root may write everything but what the kernel itself refuses.

@@ -52,6 +52,21 @@ func TestMetricsSayNothingRatherThanZeroWhenTheInboxCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestAnIdleClaimIsNoCommit(t *testing.T) {
+	db := openNew(t)
+	put(t, db, 1)
+	if _, err := db.Claim(t.Context(), time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	before := commits(t, db)
+	if c, err := db.Claim(t.Context(), time.Minute); c != nil || err != nil {
+		t.Fatalf("claim: %v, %v", c, err)
+	}
+	if n := commits(t, db); n != before || n == 0 {
+		t.Errorf("got %d commits after %d", n, before)
+	}
+}
+
 func TestAClosedInboxLeavesItsRegistry(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	path := filepath.Join(t.TempDir(), "inbox.db")

@@ -163,19 +163,15 @@ func format(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	err = c.script(fmt.Sprintf("PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA application_id = %d", pageSize, applicationID))
+	err = c.script(fmt.Sprintf("PRAGMA busy_timeout = 1000; PRAGMA page_size = %d; PRAGMA journal_mode = WAL; PRAGMA application_id = %d", pageSize, applicationID))
 	return errors.Join(err, c.close())
 }
 
 // upgrade checks whose file it is, proves that it can be written and brings
 // the schema up.
 func upgrade(c *conn, wait time.Duration) error {
-	id, err := c.number("PRAGMA application_id")
-	switch {
-	case err != nil:
-		return storeFault("read", err)
-	case id != applicationID:
-		return errors.New("it is the database of another program")
+	if err := claimFile(c); err != nil {
+		return err
 	}
 	at, err := c.version()
 	if err == nil && at > Newest() {
@@ -185,6 +181,26 @@ func upgrade(c *conn, wait time.Duration) error {
 		left, err = upgradeStep(c, wait)
 	}
 	return storeFault("upgrade", err)
+}
+
+// claimFile checks the file's mark. A file without tables and mark is one whose
+// making was cut short, and becomes an inbox.
+func claimFile(c *conn) error {
+	id, err := c.number("PRAGMA application_id")
+	if err != nil {
+		return storeFault("read", err)
+	}
+	if id == applicationID {
+		return nil
+	}
+	tables, err := c.number("SELECT count(*) FROM sqlite_schema")
+	if err != nil {
+		return storeFault("read", err)
+	}
+	if id != 0 || tables != 0 {
+		return errors.New("it is the database of another program")
+	}
+	return storeFault("mark", c.script(fmt.Sprintf("PRAGMA application_id = %d", applicationID)))
 }
 
 func upgradeStep(c *conn, wait time.Duration) (int, error) {
