@@ -58,3 +58,6 @@ func (s SecretSource) Read() (Secret, error) {
 	}
 	return Secret(text), nil
 }
+
+// SecretText is a secret that was given as text, for the demo and tests.
+func SecretText(text string) SecretSource { return SecretSource{value: text} }
