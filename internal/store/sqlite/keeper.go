@@ -11,8 +11,8 @@ import (
 // moment at longPages. A reader that stays long can hold both up; afterwards
 // the log shrinks back to walBytes.
 const (
-	keepPages = 2000
-	longPages = 12000
+	keepPages = 4000
+	longPages = 24000
 	walBytes  = 64 << 20
 )
 
