@@ -331,24 +331,24 @@ func (c *Client) List(ctx context.Context, q Query, out any) error {
 	}, "message", out)
 }
 
-// Call runs a whitelisted function. With GET the arguments, a map of texts,
-// go into the query; otherwise they are the JSON body. out gets its result and
+// Call runs a whitelisted function. With GET the arguments
+// (map[string]string) go into the query; otherwise they are the JSON body. out gets its result and
 // is left alone when there is none.
 func (c *Client) Call(ctx context.Context, httpMethod, name string, args, out any) error {
 	op := "erpnext.call " + name
 	r := request{op: op, verb: httpMethod, path: method(name)}
-	switch args := args.(type) {
-	case nil:
-	case map[string]string:
-		if httpMethod == http.MethodGet {
-			r.query = url.Values{}
-			for key, value := range args {
-				r.query.Set(key, value)
-			}
-			return c.call(ctx, r, "message", out)
+	switch {
+	case args == nil:
+	case httpMethod == http.MethodGet:
+		texts, ok := args.(map[string]string)
+		if !ok {
+			return badRequest(op, "the arguments do not fit a query")
 		}
-	}
-	if httpMethod != http.MethodGet && args != nil {
+		r.query = url.Values{}
+		for key, value := range texts {
+			r.query.Set(key, value)
+		}
+	default:
 		body, err := json.Marshal(args)
 		if err != nil {
 			return badRequest(op, "the arguments cannot be written as JSON")
