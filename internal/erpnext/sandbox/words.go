@@ -1,0 +1,73 @@
+package sandbox
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+var small = strings.Fields("Zero One Two Three Four Five Six Seven Eight Nine Ten Eleven Twelve Thirteen Fourteen Fifteen Sixteen Seventeen Eighteen Nineteen")
+var tens = strings.Fields("- - Twenty Thirty Forty Fifty Sixty Seventy Eighty Ninety")
+
+// inWords is an amount as documents print it: "USD Ten and Fifty Cent only."
+func (t *tx) inWords(amount float64, currency string) string {
+	c := t.peek("Currency", currency)
+	units := cint(c["fraction_units"])
+	decimals := 2
+	if strings.HasSuffix(str(c, "number_format"), ".###") {
+		decimals = 3
+	}
+	if str(c, "number_format") == "#,###" {
+		decimals, units = 0, 1
+	}
+	scale := math.Pow10(decimals)
+	total := int64(math.Round(math.Abs(amount) * scale))
+	whole, part := total/int64(scale), total%int64(scale)
+	if units > 1 {
+		part = part * units / int64(scale)
+	}
+	if part == 0 {
+		return fmt.Sprintf("%s %s only.", currency, numberWords(whole))
+	}
+	fraction, _, _ := strings.Cut(str(c, "fraction"), "[")
+	if whole == 0 {
+		return fmt.Sprintf("%s %s %s only.", currency, numberWords(part), fraction)
+	}
+	return fmt.Sprintf("%s %s and %s %s only.", currency, numberWords(whole), numberWords(part), fraction)
+}
+
+func numberWords(n int64) string {
+	switch {
+	case n < 20:
+		return small[n]
+	case n < 100:
+		if n%10 == 0 {
+			return tens[n/10]
+		}
+		return tens[n/10] + " " + small[n%10]
+	case n < 1000:
+		out := small[n/100] + " Hundred"
+		if n%100 > 0 {
+			out += " And " + numberWords(n%100)
+		}
+		return out
+	}
+	for _, step := range []struct {
+		size int64
+		name string
+	}{{1e9, "Billion"}, {1e6, "Million"}, {1e3, "Thousand"}} {
+		if n < step.size {
+			continue
+		}
+		out := numberWords(n/step.size) + " " + step.name
+		switch rest := n % step.size; {
+		case rest == 0:
+		case rest < 100:
+			out += " And " + numberWords(rest)
+		default:
+			out += ", " + numberWords(rest)
+		}
+		return out
+	}
+	return ""
+}
