@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"net/mail"
 	"regexp"
@@ -100,7 +101,12 @@ func (t *tx) insertAside(d doc) error {
 	if t.nameSent {
 		return t.leakedName(d)
 	}
-	return t.insert(d)
+	err := t.insert(d)
+	var f *failure
+	if errors.As(err, &f) {
+		f.source = inApp
+	}
+	return err
 }
 
 // leakedName is the fault of this version when the client chose a name: the

@@ -17,6 +17,9 @@ var customFieldController = controller{
 			d["fieldname"] = "custom_" + strings.ToLower(strings.ReplaceAll(str(d, "label"), " ", "_"))
 		}
 		d["name"] = str(d, "dt") + "-" + str(d, "fieldname")
+		if dt := t.types[str(d, "dt")]; dt != nil && dt.has(str(d, "fieldname")) {
+			return throw("ValidationError", fmt.Sprintf("A field with the name <strong>%s</strong> already exists in %s", str(d, "fieldname"), dt.name))
+		}
 		return nil
 	},
 	validate:    validateCustomField,
@@ -34,9 +37,6 @@ func validateCustomField(t *tx, d doc) error {
 		return nil
 	}
 	name := str(d, "fieldname")
-	if t.peek("Custom Field", str(d, "name")) == nil && dt.has(name) {
-		return throw("ValidationError", fmt.Sprintf("A field with the name <strong>%s</strong> already exists in %s", name, dt.name))
-	}
 	if cint(d["unique"]) == 1 && !slices.Contains(uniqueKinds, str(d, "fieldtype")) {
 		// The shape is cached before the refusal: from now on every insert of
 		// that DocType names a column that does not exist.

@@ -19,6 +19,7 @@ type controller struct {
 	afterInsert         func(t *tx, d doc) error
 	onUpdate            func(t *tx, d doc) error
 	onSubmit            func(t *tx, d doc) error
+	beforeUpdate        func(t *tx, d doc) error // of a submitted document
 	beforeCancel        func(t *tx, d doc) error
 	onCancel            func(t *tx, d doc) error
 	onUpdateAfterSubmit func(t *tx, d doc) error
@@ -48,7 +49,7 @@ func (t *tx) shape(name string) (*doctype, error) {
 	dt := t.types[name]
 	if dt == nil {
 		module := strings.ToLower(strings.ReplaceAll(name, " ", "_"))
-		return nil, bare("ImportError", fmt.Sprintf("Module import failed for %s, the DocType you're trying to open might be deleted.<br> Error: No module named 'frappe.core.doctype.%s'", name, module))
+		return nil, bare("ImportError", fmt.Sprintf("Module import failed for %s, the DocType you're trying to open might be deleted.<br>\nError: No module named 'frappe.core.doctype.%s'", name, module))
 	}
 	return dt, nil
 }
@@ -76,8 +77,13 @@ func (t *tx) merge(dt *doctype, d, sent doc) error {
 			}
 			d[key] = list
 		default:
+			if object, ok := value.(doc); ok {
+				for key := range object {
+					return bare("OperationalError", fmt.Sprintf(`(1054, "Unknown column '%s' in 'WHERE'")`, key)).from(inApp)
+				}
+			}
 			if list, ok := value.([]any); ok && f.kind != "Select" {
-				return bare("AttributeError", fmt.Sprintf("'%s' object has no attribute 'strip'", pyType(list)))
+				return bare("AttributeError", fmt.Sprintf("'%s' object has no attribute 'startswith'", pyType(list)))
 			}
 			d[key] = value
 		}
@@ -103,7 +109,7 @@ func (t *tx) draftRows(f *field, value any) ([]any, error) {
 		if value == nil {
 			return []any{}, nil
 		}
-		return nil, bare("TypeError", "string indices must be integers, not 'str'")
+		return nil, bare("TypeError", "'str' object does not support item assignment")
 	}
 	out := make([]any, 0, len(list))
 	for i, v := range list {
@@ -268,7 +274,7 @@ func (t *tx) applyDefaults(dt *doctype, d doc) {
 
 func fillDefaults(dt *doctype, d doc) {
 	for _, f := range dt.fields {
-		if d[f.name] == nil && f.initial != nil {
+		if d[f.name] == nil && f.initial != nil && f.initial != int64(0) && f.initial != 0.0 {
 			d[f.name] = f.initial
 		}
 	}
@@ -483,9 +489,6 @@ func (t *tx) checkColumns(dt *doctype, d doc, where string) error {
 	}
 	return t.eachRow(dt, d, func(dt *doctype, row doc) error {
 		for _, f := range dt.fields {
-			if _, isObject := row[f.name].(doc); isObject {
-				return bare("OperationalError", `(1241, 'Operand should contain 1 column(s)')`)
-			}
 			if value := str(row, f.name); f.kind == "Date" && value != "" && !databaseDate(value) {
 				return bare("OperationalError", fmt.Sprintf(
 					"(1292, \"Incorrect date value: '%s' for column `%s`.`tab%s`.`%s` at row 1\")", value, databaseName, dt.name, f.name))
@@ -515,7 +518,7 @@ func (t *tx) checkUnique(dt *doctype, d doc) error {
 			continue
 		}
 		e := newFailure("UniqueValidationError", fmt.Sprintf(
-			`('%s', '%s', IntegrityError(1062, "Duplicate entry '%s' for key '%s'"))`, dt.name, str(d, "name"), strings.TrimRight(value, " "), f.name))
+			`('%s', '%s', IntegrityError(1062, "Duplicate entry '%s' for key '%s'"))`, dt.name, str(d, "name"), value, f.name))
 		e.raw = true
 		e.message = &message{text: f.label + " must be unique"}
 		return e
@@ -644,6 +647,9 @@ func (t *tx) cancel(dt *doctype, c controller, d doc) error {
 
 // updateSubmitted saves a submitted document: only some fields may differ.
 func (t *tx) updateSubmitted(dt *doctype, c controller, before, d doc) error {
+	if err := run(c.beforeUpdate, t, d); err != nil {
+		return err
+	}
 	if err := t.checkFields(dt, d); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ var modules = map[string]string{
 	"FiscalYearError":                "erpnext.accounts.utils",
 	"StockAccountInvalidTransaction": "erpnext.accounts.doctype.journal_entry.journal_entry",
 	"OperationalError":               "pymysql.err", "TypeError": "", "AttributeError": "", "KeyError": "", "ImportError": "",
-	"JSONDecodeError": "json.decoder", "NonUniqueError": "frappe.custom.doctype.custom_field.custom_field",
+	"JSONDecodeError": "json.decoder", "NonUniqueError": "frappe.core.doctype.doctype.doctype",
 }
 
 func newFailure(class, text string) *failure {

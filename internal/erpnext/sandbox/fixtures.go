@@ -157,6 +157,10 @@ func (s *Site) completeMaster(name string, d doc, fx *fixtures) {
 	case "Item":
 		set("item_name", d["name"])
 		set("description", d["item_name"])
+		set("include_item_in_manufacturing", d["is_stock_item"])
+		if d["uoms"] == nil {
+			d["uoms"] = []any{doc{"uom": d["stock_uom"], "conversion_factor": 1.0}}
+		}
 	case "Item Price":
 		set("selling", int64(1))
 	case "Warehouse":

@@ -499,7 +499,7 @@ func (q *query) row(d, source doc) doc {
 			row[name] = d[name]
 		}
 		for _, f := range q.dt.fields {
-			if f.kind != "Table" {
+			if f.kind != "Table" && f.name != "ignore_pricing_rule" { // of a higher permission level
 				row[f.name] = d[f.name]
 			}
 		}

@@ -240,11 +240,7 @@ func (c *call) clientGetValue() (any, error) {
 		return nil, err
 	}
 	if !c.mayType(doctype, "read") {
-		f := c.noTypeRight(doctype, true)
-		f.text = "No permission for " + doctype
-		refusal := throw("PermissionError", f.text)
-		c.messages = append(c.messages, *f.message)
-		return nil, refusal
+		return nil, throw("PermissionError", "No permission for "+doctype)
 	}
 	fields, err := c.fieldList(c.form["fieldname"])
 	if err != nil {

@@ -12,6 +12,10 @@ var orderController = controller{
 		return sellingDefaults(t, d)
 	},
 	validate: validateOrder,
+	beforeUpdate: func(t *tx, d doc) error {
+		d["delivery_date"] = ""
+		return t.checkDelivery(d)
+	},
 	onSubmit: func(t *tx, d doc) error {
 		if err := t.checkCredit(d); err != nil {
 			return err
@@ -83,13 +87,16 @@ func (t *tx) checkOrder(d doc) error {
 	if err := t.checkItems(d); err != nil {
 		return err
 	}
+	if err := t.checkTaxAccounts(d); err != nil {
+		return err
+	}
 	if err := t.calculate(d); err != nil {
 		return err
 	}
 	if flt(d["base_grand_total"]) < 0 {
 		return invalid("Incorrect value:Grand Total (Company Currency) must be >= 0.0")
 	}
-	return runAll(t, d, (*tx).checkDelivery, (*tx).checkPartyCurrency, (*tx).checkTaxAccounts, (*tx).checkPartyAddress,
+	return runAll(t, d, (*tx).checkDelivery, (*tx).checkPartyCurrency, (*tx).checkPartyAddress,
 		(*tx).checkWholeUnits, (*tx).checkPurchaseOrder, func(t *tx, d doc) error {
 			t.schedule(d)
 			t.wordTotals(d)

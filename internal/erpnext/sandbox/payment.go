@@ -485,7 +485,10 @@ func submitPayment(t *tx, d doc) error {
 
 func cancelPayment(t *tx, d doc) error {
 	d["status"] = "Cancelled"
-	t.set("Payment Entry", str(d, "name"), false, doc{"status": "Cancelled"})
+	if err := t.fillReferences(d); err != nil {
+		return err
+	}
+	t.put("Payment Entry", d)
 	if err := t.postPayment(d, true); err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func (t *tx) must(d doc, right string) error {
 		return nil
 	}
 	f := newFailure("PermissionError", "")
-	f.hidden, f.raw = true, true
+	f.raw = true
 	f.message = &message{text: fmt.Sprintf("You are not allowed to access this %s record because it is linked to %s '%s' in field %s",
 		doctype, link.target, value, link.label)}
 	if right == "create" {

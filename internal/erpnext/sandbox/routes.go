@@ -178,6 +178,9 @@ func (c *call) readJSON() error {
 }
 
 func jsonError(sent string, err error) error {
+	if strings.HasSuffix(sent, "{") {
+		return bare("JSONDecodeError", fmt.Sprintf("Expecting property name enclosed in double quotes: line 1 column %d (char %d)", len(sent)+1, len(sent)))
+	}
 	return bare("JSONDecodeError", fmt.Sprintf("Expecting value: line 1 column %d (char %d)", len(sent)+1, len(sent)))
 }
 
@@ -344,6 +347,7 @@ func (c *call) load(name, id string) (*doctype, doc, error) {
 	if dt.single {
 		d := c.single(dt.name)
 		fillDefaults(dt, d)
+		d["idx"] = "0"
 		return dt, d, nil
 	}
 	d := c.peek(dt.name, id)

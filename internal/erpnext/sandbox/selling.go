@@ -98,7 +98,7 @@ func (t *tx) fillAddresses(d doc) {
 	customer := str(d, "customer")
 	var billing, shipping string
 	for _, a := range t.linkedTo("Address", "Customer", customer) {
-		if cint(a["is_primary_address"]) == 1 {
+		if cint(a["is_primary_address"]) == 1 || billing == "" {
 			billing = str(a, "name")
 		}
 		if cint(a["is_shipping_address"]) == 1 {
@@ -212,10 +212,10 @@ func (t *tx) defaultWarehouse(item doc) any {
 // fillPrice takes the price-list rate where the client sent none.
 func (t *tx) fillPrice(d, row doc, date string) {
 	price := t.sellingPrice(str(row, "item_code"), str(d, "selling_price_list"), str(row, "uom"), date)
-	if row["price_list_rate"] == nil || row["__priced"] == nil && flt(row["price_list_rate"]) == 0 && row["rate"] == nil {
+	if row["price_list_rate"] == nil {
 		row["price_list_rate"] = price * flt(d["plc_conversion_rate"]) / flt(d["conversion_rate"])
 	}
-	if price == 0 {
+	if price == 0 && str(row, "item_code") != "" {
 		t.keepPrice(d, row)
 	}
 }
@@ -267,6 +267,14 @@ func (t *tx) checkWholeUnits(d doc) error {
 // checkTaxAccounts holds for the accounts of the tax rows.
 func (t *tx) checkTaxAccounts(d doc) error {
 	for i, row := range rows(d, "taxes") {
+		if strings.HasPrefix(str(row, "charge_type"), "On Previous Row") {
+			if i == 0 {
+				return throw("ValidationError", "Cannot select charge type as 'On Previous Row Amount' or 'On Previous Row Total' for first row").from(inApp)
+			}
+			if cint(row["row_id"]) == 0 {
+				return invalid("Please specify a valid Row ID for row %d in table Sales Taxes and Charges", i+1)
+			}
+		}
 		head := str(row, "account_head")
 		if head == "" {
 			continue
@@ -328,7 +336,9 @@ func (t *tx) schedule(d doc) {
 			row[k] = v
 		}
 		fillDefaults(t.types["Payment Schedule"], row)
-		delete(row, "__unsaved")
+		if row["__unsaved"] != nil {
+			setDefault(row, "discount_type", "Percentage")
+		}
 		list = append(list, row)
 	}
 	setRows(d, "payment_schedule", list)
@@ -347,5 +357,5 @@ func parseDate(value string) (time.Time, error) {
 			return at.Truncate(24 * time.Hour), nil
 		}
 	}
-	return time.Time{}, throw("ValidationError", "<strong>"+value+"</strong> is not a valid date string.").titled("Invalid Date")
+	return time.Time{}, throw("ValidationError", "<strong>"+value+"</strong> is not a valid date string.").titled("Invalid Date").from(inApp)
 }

@@ -127,6 +127,7 @@ func (t *tx) put(doctype string, d doc) {
 func forget(d doc) {
 	delete(d, "__unsaved")
 	delete(d, "__islocal")
+	delete(d, "__address")
 	for _, v := range d {
 		list, _ := v.([]any)
 		for _, row := range list {
