@@ -91,6 +91,9 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.onStop("inbox", func(context.Context) error { return a.inbox.Close() })
+	if err := a.takeOver(ctx); err != nil {
+		return fmt.Errorf("take over the inbox: %w", err)
+	}
 
 	alerts := a.openAlerts(cfg, reg, o.Log)
 	if a.site, err = OpenSite(cfg, reg, o.Log); err != nil {
@@ -113,6 +116,15 @@ func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer
 		return nil, fmt.Errorf("open inbox: %w", err)
 	}
 	return db, nil
+}
+
+// takeOver makes due at once what a service that died on this inbox had in hand.
+func (a *App) takeOver(ctx context.Context) error {
+	n, err := a.inbox.ReturnLeases(ctx)
+	if err == nil && n > 0 {
+		a.log.Warn().Int("events", n).Msg("events were in hand when the service ended last time: they are tried again")
+	}
+	return err
 }
 
 // OpenInbox opens the configured inbox alone, for the commands that look into

@@ -300,3 +300,22 @@ func number(b bool) int64 {
 	}
 	return 0
 }
+
+// ReturnLeases makes every leased event due at once, in its place of receipt,
+// and fences off whoever held it; it tells how many there were. It is for the
+// start of the only service on this inbox: what is leased then was in the hands
+// of a process that died. The attempt stays counted.
+func (db *DB) ReturnLeases(ctx context.Context) (int, error) {
+	returned := 0
+	err := db.write(ctx, "sqlite.ReturnLeases", func(c *conn) error {
+		returned = 0
+		return c.query(`
+UPDATE events SET leased_until = '', token = token + 1, due_at = min(received_at, ?)
+WHERE leased_until <> '' AND state = 'pending' RETURNING seq`,
+			[]driver.Value{text(db.now())}, func(row) { returned++ })
+	})
+	if err == nil && returned > 0 {
+		db.signal()
+	}
+	return returned, err
+}

@@ -17,24 +17,29 @@ import (
 
 // Options say what to measure.
 type Options struct {
-	Put         func(context.Context, event.Event) error // answers when the event is on disk
-	Dir         string                                   // where the plain file goes; the inbox's own disk, or the comparison means nothing
-	Connections int                                      // callers at the same time; 0 = 64
-	BodyBytes   int                                      // of each event; 0 = 2048
-	Rounds      int                                      // each measures both sides; 0 = 5
-	Round       time.Duration                            // of each side; 0 = 1 s
-	Source      string                                   // of the events; "" = "bench"
+	Put func(context.Context, event.Event) error // answers when the event is on disk
+	// Prepare is what comes before either side, for a fair comparison of whole
+	// intakes: verifying and reading the event. nil = nothing.
+	Prepare     func(context.Context, event.Event) (event.Event, error)
+	Dir         string        // where the plain file goes; the inbox's own disk, or the comparison means nothing
+	Connections int           // callers at the same time; 0 = 64
+	BodyBytes   int           // of each event; 0 = 2048
+	Rounds      int           // each measures both sides; 0 = 5
+	Round       time.Duration // of each side; 0 = 1 s
+	Source      string        // of the events; "" = "bench"
 }
 
 // Result is what was measured. Rates are events per second, medians over the
 // rounds, so that one slow moment of the disk does not decide.
 type Result struct {
-	Store  float64       // the inbox
-	Log    float64       // the append-only file
-	Ratio  float64       // median of each round's Store/Log
-	Events int           // put into the inbox
-	P50    time.Duration // one Put
-	P99    time.Duration // one Put
+	Store     float64       // the inbox, with Prepare before it
+	Log       float64       // the append-only file, with Prepare before it
+	BareLog   float64       // the append-only file alone
+	Ratio     float64       // median of each round's Store/Log
+	BareRatio float64       // median of each round's Store/BareLog
+	Events    int           // put into the inbox
+	P50       time.Duration // one Prepare and Put
+	P99       time.Duration // one Prepare and Put
 }
 
 // Run measures both sides in turn, so that both see the same disk. It leaves
@@ -69,29 +74,74 @@ func (o Options) withDefaults() Options {
 }
 
 func (o Options) measure(ctx context.Context, log *appendLog) (Result, error) {
-	var (
-		r                    Result
-		stores, logs, ratios []float64
-		took                 []time.Duration
-	)
+	var rounds []round
 	for range o.Rounds {
-		plain, err := o.round(ctx, log.put)
+		one, err := o.measureOnce(ctx, log)
 		if err != nil {
-			return Result{}, fmt.Errorf("append-only log: %w", err)
+			return Result{}, err
 		}
-		inbox, err := o.round(ctx, o.Put)
-		if err != nil {
-			return Result{}, fmt.Errorf("inbox: %w", err)
-		}
-		stores, logs = append(stores, inbox.rate), append(logs, plain.rate)
-		ratios = append(ratios, inbox.rate/plain.rate)
-		took = append(took, inbox.took...)
+		rounds = append(rounds, one)
+	}
+	var took []time.Duration
+	for _, one := range rounds {
+		took = append(took, one.store.took...)
 	}
 	slices.Sort(took)
-	r.Store, r.Log, r.Ratio = median(stores), median(logs), median(ratios)
-	r.Events = len(took)
-	r.P50, r.P99 = took[len(took)/2], took[len(took)*99/100]
+	return Result{
+		Store:     medianOf(rounds, func(r round) float64 { return r.store.rate }),
+		Log:       medianOf(rounds, func(r round) float64 { return r.log.rate }),
+		BareLog:   medianOf(rounds, func(r round) float64 { return r.bare.rate }),
+		Ratio:     medianOf(rounds, func(r round) float64 { return r.store.rate / r.log.rate }),
+		BareRatio: medianOf(rounds, func(r round) float64 { return r.store.rate / r.bare.rate }),
+		Events:    len(took),
+		P50:       took[len(took)/2],
+		P99:       took[len(took)*99/100],
+	}, nil
+}
+
+// round is every side, measured one after the other.
+type round struct{ bare, log, store side }
+
+func (o Options) measureOnce(ctx context.Context, log *appendLog) (round, error) {
+	var (
+		r   round
+		err error
+	)
+	if r.bare, err = o.round(ctx, log.put); err != nil {
+		return r, fmt.Errorf("append-only log: %w", err)
+	}
+	r.log = r.bare
+	if o.Prepare != nil {
+		if r.log, err = o.round(ctx, o.prepared(log.put)); err != nil {
+			return r, fmt.Errorf("append-only log: %w", err)
+		}
+	}
+	if r.store, err = o.round(ctx, o.prepared(o.Put)); err != nil {
+		return r, fmt.Errorf("inbox: %w", err)
+	}
 	return r, nil
+}
+
+// prepared puts Prepare before a side.
+func (o Options) prepared(put func(context.Context, event.Event) error) func(context.Context, event.Event) error {
+	if o.Prepare == nil {
+		return put
+	}
+	return func(ctx context.Context, ev event.Event) error {
+		ev, err := o.Prepare(ctx, ev)
+		if err != nil {
+			return err
+		}
+		return put(ctx, ev)
+	}
+}
+
+func medianOf(rounds []round, figure func(round) float64) float64 {
+	of := make([]float64, 0, len(rounds))
+	for _, r := range rounds {
+		of = append(of, figure(r))
+	}
+	return median(of)
 }
 
 func median(of []float64) float64 {
