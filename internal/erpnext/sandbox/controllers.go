@@ -15,6 +15,7 @@ func init() {
 		"Sales Invoice": invoiceController,
 		"Journal Entry": journalController,
 		"Lead":          leadController,
+		"Account":       accountController,
 	}
 }
 
@@ -31,6 +32,21 @@ var leadController = controller{
 		if str(d, "company_name") != "" {
 			d["title"] = d["company_name"]
 		}
+		return nil
+	},
+}
+
+var accountController = controller{
+	autoname: func(t *tx, d doc) error {
+		d["name"] = str(d, "account_name") + " - " + str(t.company(str(d, "company")), "abbr")
+		return nil
+	},
+	validate: func(t *tx, d doc) error {
+		parent := t.peek("Account", str(d, "parent_account"))
+		for _, name := range []string{"root_type", "report_type"} {
+			setDefault(d, name, parent[name])
+		}
+		setDefault(d, "account_currency", t.companyCurrency(d))
 		return nil
 	},
 }

@@ -147,7 +147,7 @@ func (t *tx) makePrimaryAddress(d doc) error {
 	if input == nil || str(input, "address_line1") == "" || str(input, "city") == "" || str(input, "country") == "" {
 		return nil
 	}
-	address := doc{"doctype": "Address", "address_title": d["customer_name"], "address_type": "Billing", "is_primary_address": int64(1),
+	address := doc{"doctype": "Address", "address_title": d["customer_name"], "address_type": "Billing", "is_primary_address": int64(1), "is_shipping_address": int64(1),
 		"links": []any{customerLink(d)}}
 	for _, name := range addressInput {
 		if v := input[name]; v != nil {

@@ -623,7 +623,7 @@ func (t *tx) perform(action string, dt *doctype, c controller, before, d doc) er
 }
 
 func (t *tx) store(dt *doctype, d doc) error {
-	if err := t.checkColumns(dt, d, "UPDATE"); err != nil {
+	if err := t.checkColumns(dt, d, "SET"); err != nil {
 		return err
 	}
 	if err := t.checkUnique(dt, d); err != nil {

@@ -79,7 +79,7 @@ func deadlock(status int) *failure {
 }
 
 func tooMany(headers map[string]string) *failure {
-	f := throw("TooManyRequestsError", "Too Many Requests")
+	f := bare("TooManyRequestsError", "")
 	if headers == nil {
 		f = throw("RateLimitExceededError", "You hit the rate limit because of too many requests. Please try after sometime.")
 		f.status = http.StatusTooManyRequests

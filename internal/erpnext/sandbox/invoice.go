@@ -11,6 +11,5 @@ func (t *tx) payInvoice(name string, amount float64) {
 	}
 }
 
-func (c *call) makeSalesInvoice() (any, error)   { return nil, errors.New("not yet") }
-func (c *call) makeSalesReturn() (any, error)    { return nil, errors.New("not yet") }
-func (c *call) updateChildQtyRate() (any, error) { return nil, errors.New("not yet") }
+func (c *call) makeSalesInvoice() (any, error) { return nil, errors.New("not yet") }
+func (c *call) makeSalesReturn() (any, error)  { return nil, errors.New("not yet") }

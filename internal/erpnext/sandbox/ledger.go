@@ -35,6 +35,9 @@ type entry struct {
 	own           float64 // debit less credit in the account's currency
 	against       string
 	remarks       string
+	costCenter    string
+	voucherType   string // what is settled
+	voucher       string
 }
 
 // post writes ledger lines for a document, or takes them back.
@@ -57,8 +60,14 @@ func (t *tx) post(d doc, lines []entry, cancel bool) error {
 			"doctype": "GL Entry", "name": t.rowName(), "posting_date": d["posting_date"], "account": l.account, "debit": l.debit, "credit": l.credit,
 			"debit_in_account_currency": max(l.own, 0), "credit_in_account_currency": max(-l.own, 0), "account_currency": account["account_currency"],
 			"against": l.against, "voucher_type": d["doctype"], "voucher_no": d["name"], "company": d["company"], "remarks": l.remarks,
-			"cost_center": t.company(str(d, "company"))["cost_center"], "is_cancelled": int64(0), "docstatus": int64(1),
+			"is_cancelled": int64(0), "docstatus": int64(1),
 			"owner": t.user.name, "creation": t.now(),
+		}
+		if l.costCenter != "" {
+			gl["cost_center"] = l.costCenter
+		}
+		if l.voucher != "" {
+			gl["against_voucher_type"], gl["against_voucher"] = l.voucherType, l.voucher
 		}
 		if l.party != "" {
 			gl["party_type"], gl["party"] = "Customer", l.party
@@ -86,9 +95,16 @@ func (t *tx) postPayment(d doc, cancel bool) error {
 		to.own, to.debit = allocated, t.money(allocated*flt(d["target_exchange_rate"]))
 	}
 	lines = append(lines, from, to)
+	if refs := rows(d, "references"); len(refs) == 1 && flt(d["unallocated_amount"]) == 0 {
+		side := &lines[0]
+		if str(d, "payment_type") == "Pay" {
+			side = &lines[1]
+		}
+		side.voucherType, side.voucher = str(refs[0], "reference_doctype"), str(refs[0], "reference_name")
+	}
 	for _, row := range rows(d, "deductions") {
 		amount := flt(row["amount"])
-		l := entry{account: str(row, "account"), debit: max(amount, 0), credit: max(-amount, 0), own: amount, against: party}
+		l := entry{account: str(row, "account"), debit: max(amount, 0), credit: max(-amount, 0), own: amount, against: party, costCenter: str(row, "cost_center")}
 		lines = append(lines, l)
 	}
 	for i := range lines {

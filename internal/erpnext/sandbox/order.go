@@ -13,8 +13,14 @@ var orderController = controller{
 	},
 	validate: validateOrder,
 	beforeUpdate: func(t *tx, d doc) error {
-		d["delivery_date"] = ""
-		return t.checkDelivery(d)
+		latest := ""
+		for _, row := range rows(d, "items") {
+			latest = max(latest, str(row, "delivery_date"))
+		}
+		if latest != "" {
+			d["delivery_date"] = latest
+		}
+		return nil
 	},
 	onSubmit: func(t *tx, d doc) error {
 		if err := t.checkCredit(d); err != nil {
@@ -178,7 +184,8 @@ func (t *tx) checkCredit(d doc) error {
 	if open <= limit {
 		return nil
 	}
-	return invalid("Credit limit has been crossed for customer %s (%s/%s)", str(d, "customer"), pyFloat(open), pyFloat(limit)).titled("Credit Limit Crossed")
+	return invalid("Credit limit has been crossed for customer %s (%s/%s)<br><br>Please contact your administrator to extend the credit limits for %s.",
+		str(d, "customer"), pyFloat(open), pyFloat(limit), str(d, "customer")).titled("Credit Limit Crossed")
 }
 
 // bin is the stock record of an item in a warehouse.
@@ -295,4 +302,69 @@ func (t *tx) countAdvances(order string) error {
 // printed is an amount with its symbol.
 func (t *tx) printed(amount float64, currency string) string {
 	return fmt.Sprintf("%s %.2f", str(t.peek("Currency", currency), "symbol"), amount)
+}
+
+// updateChildQtyRate edits the rows of a submitted order. Taxes stay as they
+// were; rows that are not named any more are deleted.
+func (c *call) updateChildQtyRate() (any, error) {
+	d, err := c.get("Sales Order", str(c.form, "parent_doctype_name"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.must(d, "write"); err != nil {
+		return nil, err
+	}
+	sent, err := decodeJSON([]byte(str(c.form, "trans_items")))
+	if err != nil {
+		return nil, jsonError(str(c.form, "trans_items"), err)
+	}
+	list, _ := sent.([]any)
+	old := map[string]doc{}
+	for _, row := range rows(d, "items") {
+		old[str(row, "name")] = row
+	}
+	var kept []doc
+	for _, v := range list {
+		change, _ := v.(doc)
+		row := old[str(change, "docname")]
+		if row == nil {
+			row = doc{"doctype": "Sales Order Item"}
+		}
+		delete(old, str(change, "docname"))
+		for _, name := range []string{"item_code", "qty", "rate", "delivery_date", "uom", "conversion_factor"} {
+			if change[name] != nil {
+				row[name] = change[name]
+			}
+		}
+		row["price_list_rate"] = 0.0
+		kept = append(kept, row)
+	}
+	setRows(d, "items", kept)
+	if err := runAll(c.tx, d, (*tx).fillOrder, (*tx).checkOrder); err != nil {
+		return nil, err
+	}
+	c.adoptRows(c.types["Sales Order"], d)
+	castAll(c.types, c.types["Sales Order"], d)
+	d["modified"] = c.now()
+	c.put("Sales Order", d)
+	for _, row := range old {
+		c.recount(row)
+	}
+	return nil, nil
+}
+
+// recount makes the bin of a deleted row anew from all submitted orders, stock
+// item or not.
+func (t *tx) recount(row doc) {
+	reserved := 0.0
+	for _, order := range t.all("Sales Order") {
+		for _, other := range rows(order, "items") {
+			if cint(order["docstatus"]) == 1 && str(other, "item_code") == str(row, "item_code") && str(other, "warehouse") == str(row, "warehouse") {
+				reserved += flt(other["stock_qty"])
+			}
+		}
+	}
+	name := str(row, "item_code") + "/" + str(row, "warehouse")
+	t.put("Bin", doc{"doctype": "Bin", "name": name, "item_code": row["item_code"], "warehouse": row["warehouse"],
+		"reserved_qty": reserved, "projected_qty": -reserved, "actual_qty": 0.0})
 }

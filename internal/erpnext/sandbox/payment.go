@@ -104,6 +104,9 @@ func (t *tx) fillPaymentAccounts(d doc) error {
 // the payment is a draft.
 func (t *tx) useAdvanceAccount(d doc) error {
 	company := t.company(str(d, "company"))
+	if d["docstatus"] == int64(0) || t.peek("Payment Entry", str(d, "name")) == nil {
+		d["book_advance_payments_in_separate_party_account"] = cint(company["book_advance_payments_in_separate_party_account"])
+	}
 	if cint(d["docstatus"]) > 0 || isTransfer(d) {
 		return nil
 	}

@@ -172,6 +172,8 @@ func (t *tx) exchangeRate(from, to, date string) float64 {
 func (t *tx) fillItem(d, row doc) error {
 	code := str(row, "item_code")
 	if code == "" {
+		setDefault(row, "uom", t.setting("Stock Settings", "stock_uom"))
+		setDefault(row, "conversion_factor", 1.0)
 		return nil
 	}
 	item := t.peek("Item", code)
