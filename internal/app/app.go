@@ -43,6 +43,8 @@ type Options struct {
 	PayPalTransport http.RoundTripper
 	// CustomersFresh overrides how old the list of customers' e-mails may be.
 	CustomersFresh time.Duration
+	// Rand draws the jitter of retry times, in [0,1); nil = evenly.
+	Rand func() float64
 }
 
 // App is a running service, or one about to run.
@@ -103,7 +105,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if a.operator, err = a.openOperator(cfg, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
 	}
-	a.openWorkers(cfg, sources, alerts, reg, o.Log)
+	a.openWorkers(cfg, sources, alerts, reg, o)
 	if a.public, err = a.openPublic(cfg, sources, alerts, reg, o.Log); err != nil {
 		return fmt.Errorf("bind public listener: %w", err)
 	}
@@ -184,10 +186,10 @@ func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zero
 	return l, err
 }
 
-func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) {
+func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.pool = worker.New(worker.Options{
 		Queue: a.inbox, Deliverer: &deliverer{sources: sources, poster: a.poster}, Observer: observer{alerts},
-		Sources: names(sources), LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: log,
+		Sources: names(sources), LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand,
 	})
 }
 

@@ -124,6 +124,7 @@ func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) 
 	var err error
 	s.App, err = app.New(t.Context(), cfg, app.Options{
 		Log: zerolog.New(s.log), PayPalTransport: s.signers.pal.Transport(nil), CustomersFresh: time.Hour,
+		Rand: func() float64 { return 0.01 }, // a retry in hundredths of its usual time
 	})
 	if err != nil {
 		t.Fatal(err)

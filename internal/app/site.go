@@ -38,3 +38,9 @@ func Setup(ctx context.Context, cfg config.Config, out io.Writer) error {
 	}
 	return erpnext.Setup(ctx, client, erpnext.KeyedDocTypes(), func(line string) { fmt.Fprintln(out, line) })
 }
+
+// Doctor is not there yet.
+func Doctor(context.Context, config.Config, io.Writer, bool) error { return nil }
+
+// Init is not there yet.
+func Init(context.Context, config.Config, io.Writer, string) error { return nil }
