@@ -492,6 +492,7 @@ func cancelPayment(t *tx, d doc) error {
 		return err
 	}
 	t.put("Payment Entry", d)
+	t.dropAdvances(str(d, "name"))
 	if err := t.postPayment(d, true); err != nil {
 		return err
 	}
