@@ -477,6 +477,13 @@ func (c *call) finishMapped(d doc) (any, error) {
 		return nil, err
 	}
 	c.wordTotals(d)
+	for _, name := range []string{"title", "against_income_account"} {
+		delete(d, name)
+	}
+	for _, row := range rows(d, "items") {
+		row["stock_uom_rate"] = 0.0
+	}
+	d["docstatus"] = int64(0)
 	castAll(c.types, c.types["Sales Invoice"], d)
 	return c.renderWith(d, false), nil
 }

@@ -54,7 +54,7 @@ func (t *tx) post(d doc, lines []entry, cancel bool) error {
 		account := t.peek("Account", l.account)
 		if cint(account["is_group"]) == 1 {
 			return throw("ValidationError", fmt.Sprintf("%s %s: Account %s is a Group Account and group accounts cannot be used in transactions",
-				str(d, "doctype"), str(d, "name"), l.account))
+				str(d, "doctype"), str(d, "name"), l.account)).from(inApp)
 		}
 		gl := doc{
 			"doctype": "GL Entry", "name": t.rowName(), "posting_date": d["posting_date"], "account": l.account, "debit": l.debit, "credit": l.credit,

@@ -36,11 +36,11 @@ var orderController = controller{
 		return nil
 	},
 	onCancel: func(t *tx, d doc) error {
-		if err := t.refuseDraftInvoices(str(d, "name")); err != nil {
-			return err
-		}
 		if cint(t.setting("Accounts Settings", "unlink_advance_payment_on_cancelation_of_order")) == 1 {
 			t.unlinkPayments("Sales Order", str(d, "name"))
+		}
+		if err := t.refuseDraftInvoices(str(d, "name")); err != nil {
+			return err
 		}
 		t.reserve(d, -1)
 		d["status"] = "Cancelled"

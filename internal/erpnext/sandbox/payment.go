@@ -488,9 +488,6 @@ func submitPayment(t *tx, d doc) error {
 
 func cancelPayment(t *tx, d doc) error {
 	d["status"] = "Cancelled"
-	if err := t.fillReferences(d); err != nil {
-		return err
-	}
 	t.put("Payment Entry", d)
 	t.dropAdvances(str(d, "name"))
 	if err := t.postPayment(d, true); err != nil {
@@ -499,17 +496,25 @@ func cancelPayment(t *tx, d doc) error {
 	return t.settleReferences(d, -1)
 }
 
-// settleReferences moves what orders and invoices show as paid.
+// settleReferences moves what orders and invoices show as paid. The payment's
+// rows are read again in between: they see the invoice paid, and the order not
+// yet.
 func (t *tx) settleReferences(d doc, sign float64) error {
 	for _, ref := range rows(d, "references") {
-		name := str(ref, "reference_name")
-		switch str(ref, "reference_doctype") {
-		case "Sales Order":
-			if err := t.countAdvances(name); err != nil {
-				return err
-			}
-		case "Sales Invoice":
-			t.payInvoice(name, sign*flt(ref["allocated_amount"]))
+		if str(ref, "reference_doctype") == "Sales Invoice" {
+			t.payInvoice(str(ref, "reference_name"), sign*flt(ref["allocated_amount"]))
+		}
+	}
+	if err := t.fillReferences(d); err != nil {
+		return err
+	}
+	t.put("Payment Entry", d)
+	for _, ref := range rows(d, "references") {
+		if str(ref, "reference_doctype") != "Sales Order" {
+			continue
+		}
+		if err := t.countAdvances(str(ref, "reference_name")); err != nil {
+			return err
 		}
 	}
 	return nil
