@@ -17,19 +17,18 @@ var demoFixtures []byte
 // fixtures is the state of a site as a file. Rows are documents of the DocType
 // their list stands for.
 type fixtures struct {
-	Versions     map[string]string            `json:"versions"`
-	Site         string                       `json:"site"`
-	Company      map[string]any               `json:"company"`
-	Users        []fixtureUser                `json:"users"`
-	Settings     map[string]map[string]any    `json:"settings"`
-	Series       []fixtureSeries              `json:"series"`
-	Permissions  map[string][]map[string]any  `json:"permissions"`
-	Select       map[string][]string          `json:"select_options"`
-	AfterSubmit  map[string][]string          `json:"allow_on_submit"`
-	Required     map[string][]string          `json:"required_fields"`
-	Unique       map[string][]string          `json:"unique_fields"`
-	PartyAccount []map[string]any             `json:"party_accounts"`
-	Precision    map[string]map[string]string `json:"field_precision"`
+	Versions     map[string]string           `json:"versions"`
+	Site         string                      `json:"site"`
+	Company      map[string]any              `json:"company"`
+	Users        []fixtureUser               `json:"users"`
+	Settings     map[string]map[string]any   `json:"settings"`
+	Series       []fixtureSeries             `json:"series"`
+	Permissions  map[string][]map[string]any `json:"permissions"`
+	Select       map[string][]string         `json:"select_options"`
+	AfterSubmit  map[string][]string         `json:"allow_on_submit"`
+	Required     map[string][]string         `json:"required_fields"`
+	Unique       map[string][]string         `json:"unique_fields"`
+	PartyAccount []map[string]any            `json:"party_accounts"`
 }
 
 type fixtureUser struct {

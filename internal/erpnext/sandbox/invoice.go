@@ -78,6 +78,7 @@ func (t *tx) checkInvoice(d doc) error {
 		t.pullAdvances(d)
 	}
 	if isReturn(d) {
+		setDefault(d, "payment_terms_template", "")
 		d["payment_schedule"] = []any{}
 	} else {
 		t.schedule(d)
@@ -102,12 +103,14 @@ func (t *tx) checkReturn(d doc) error {
 	}
 	if cint(orOne(d["update_outstanding_for_self"])) == 1 {
 		link := t.formLink("Sales Invoice", str(against, "name"))
-		t.say(fmt.Sprintf("We can see <strong>Credit Note</strong> is made against %s. If you want %s's outstanding to be updated, "+
-			"uncheck '<strong>Update Outstanding for Self</strong>' checkbox. <br><br> Or you can use Payment Reconciliation tool to reconcile against %s later.", link, link, link))
+		t.say(fmt.Sprintf("We can see <strong>Credit Note</strong> is made against %s. If you want %s's outstanding to be updated, uncheck "+
+			"'<strong>Update Outstanding for Self</strong>' checkbox. <br><br>Or you can use <a href=\"http://%s/app/payment-reconciliation/"+
+			"Payment%%20Reconciliation\">Payment Reconciliation</a> tool to reconcile against %s later.", link, link, t.host, link))
 	}
 	for i, row := range rows(d, "items") {
 		source := str(row, "sales_invoice_item")
 		if source == "" {
+			t.say(fmt.Sprintf("Row # %d: Returned Item %s does not exist in Sales Invoice %s", i+1, str(row, "item_code"), str(against, "name")))
 			continue
 		}
 		left := t.leftToReturn(str(against, "name"), source, str(d, "name"))
@@ -345,9 +348,6 @@ func (t *tx) postInvoice(d doc, cancel bool) error {
 }
 
 func cancelInvoice(t *tx, d doc) error {
-	if err := t.checkBackLinks("Sales Invoice", str(d, "name"), true); err != nil {
-		return err
-	}
 	if err := t.postInvoice(d, true); err != nil {
 		return err
 	}
@@ -355,8 +355,8 @@ func cancelInvoice(t *tx, d doc) error {
 		t.unlinkPayments("Sales Invoice", str(d, "name"))
 	}
 	t.billOrders(d, -1)
-	d["status"] = "Cancelled"
-	t.set("Sales Invoice", str(d, "name"), false, doc{"status": "Cancelled"})
+	d["status"], d["advances"], d["total_advance"] = "Cancelled", []any{}, 0.0
+	t.put("Sales Invoice", d)
 	return nil
 }
 
@@ -413,20 +413,29 @@ func (c *call) makeSalesInvoice() (any, error) {
 	}
 	d := doc{"doctype": "Sales Invoice", "owner": c.user.name, "idx": int64(0), "posting_date": c.today(), "due_date": c.today(), "set_posting_time": int64(0),
 		"posting_time": "00:00:00", "po_no": "", "__islocal": int64(1), "__unsaved": int64(1), "__onload": doc{"load_after_mapping": true}}
-	for _, name := range []string{"customer", "company", "currency", "conversion_rate", "selling_price_list", "price_list_currency", "plc_conversion_rate",
-		"disable_rounded_total", "customer_address", "address_display", "contact_person", "contact_display", "contact_mobile", "contact_email", "apply_discount_on",
-		"discount_amount", "additional_discount_percentage"} {
+	for _, name := range carriedOver {
 		d[name] = order[name]
 	}
+	c.mapRows(d, order)
+	return c.finishMapped(d)
+}
+
+// carriedOver are the fields an invoice takes from its order.
+var carriedOver = []string{
+	"customer", "company", "currency", "conversion_rate", "selling_price_list", "price_list_currency", "plc_conversion_rate",
+	"disable_rounded_total", "customer_address", "address_display", "contact_person", "contact_display", "contact_mobile", "contact_email",
+	"apply_discount_on", "discount_amount", "additional_discount_percentage",
+}
+
+// mapRows copies an order's rows into an invoice; tax amounts come whole.
+func (t *tx) mapRows(d, order doc) {
 	var items, taxes []doc
+	shape := t.types["Sales Invoice Item"]
 	for _, row := range rows(order, "items") {
 		item := unsaved(row)
-		maps.Copy(item, doc{"doctype": "Sales Invoice Item", "parenttype": "Sales Invoice", "sales_order": order["name"], "so_detail": row["name"], "use_serial_batch_fields": int64(1)})
-		for name := range item {
-			if !c.types["Sales Invoice Item"].has(name) && !strings.HasPrefix(name, "__") {
-				delete(item, name)
-			}
-		}
+		maps.DeleteFunc(item, func(name string, _ any) bool { return !shape.has(name) && !strings.HasPrefix(name, "__") })
+		maps.Copy(item, doc{"doctype": shape.name, "parenttype": "Sales Invoice", "sales_order": order["name"], "so_detail": row["name"],
+			"use_serial_batch_fields": int64(1)})
 		items = append(items, item)
 	}
 	for _, row := range rows(order, "taxes") {
@@ -436,7 +445,6 @@ func (c *call) makeSalesInvoice() (any, error) {
 	}
 	setRows(d, "items", items)
 	setRows(d, "taxes", taxes)
-	return c.finishMapped(d)
 }
 
 // makeSalesReturn builds an unsaved credit note of a whole invoice.

@@ -319,12 +319,29 @@ func (c *call) updateChildQtyRate() (any, error) {
 		return nil, jsonError(str(c.form, "trans_items"), err)
 	}
 	list, _ := sent.([]any)
+	deleted := editRows(d, list)
+	if err := runAll(c.tx, d, (*tx).fillOrder, (*tx).checkOrder); err != nil {
+		return nil, err
+	}
+	c.adoptRows(c.types["Sales Order"], d)
+	castAll(c.types, c.types["Sales Order"], d)
+	d["modified"] = c.now()
+	c.put("Sales Order", d)
+	for _, row := range deleted {
+		c.recount(row)
+	}
+	return nil, nil
+}
+
+// editRows gives an order the rows of a list of changes and returns the rows
+// that are not in it.
+func editRows(d doc, changes []any) map[string]doc {
 	old := map[string]doc{}
 	for _, row := range rows(d, "items") {
 		old[str(row, "name")] = row
 	}
 	var kept []doc
-	for _, v := range list {
+	for _, v := range changes {
 		change, _ := v.(doc)
 		row := old[str(change, "docname")]
 		if row == nil {
@@ -340,17 +357,7 @@ func (c *call) updateChildQtyRate() (any, error) {
 		kept = append(kept, row)
 	}
 	setRows(d, "items", kept)
-	if err := runAll(c.tx, d, (*tx).fillOrder, (*tx).checkOrder); err != nil {
-		return nil, err
-	}
-	c.adoptRows(c.types["Sales Order"], d)
-	castAll(c.types, c.types["Sales Order"], d)
-	d["modified"] = c.now()
-	c.put("Sales Order", d)
-	for _, row := range old {
-		c.recount(row)
-	}
-	return nil, nil
+	return old
 }
 
 // recount makes the bin of a deleted row anew from all submitted orders, stock

@@ -15,7 +15,6 @@ var paymentController = controller{
 		return nil
 	},
 	validate: validatePayment,
-	onUpdate: func(t *tx, d doc) error { return nil },
 	onSubmit: submitPayment,
 	onCancel: cancelPayment,
 }

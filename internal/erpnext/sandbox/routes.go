@@ -372,6 +372,9 @@ func (c *call) read(name, id string) (answer, error) {
 		if errors.As(err, &f) {
 			f.hidden = false
 			f.pretext = ""
+			if !c.mayType(name, "read") {
+				f.message.text += fmt.Sprintf("<br>User <strong>%s</strong> does not have access to this document", c.user.name)
+			}
 		}
 		return answer{}, err
 	}

@@ -77,15 +77,14 @@ func (s *Site) company(name string) doc { return s.peek("Company", name) }
 // undo it.
 type tx struct {
 	*Site
-	user      *user
-	messages  []message
-	undo      []func()
-	nameSent  bool            // the client chose the name; the flag leaks to other documents made on the way
-	ignoring  bool            // permissions are not asked: the application acts, not the user
-	unlinking map[string]bool // payments already taken apart while a cancel runs
+	user     *user
+	messages []message
+	undo     []func()
+	nameSent bool // the client chose the name; the flag leaks to other documents made on the way
+	ignoring bool // permissions are not asked: the application acts, not the user
 }
 
-func (s *Site) begin(u *user) *tx { return &tx{Site: s, user: u, unlinking: map[string]bool{}} }
+func (s *Site) begin(u *user) *tx { return &tx{Site: s, user: u} }
 
 // rollback undoes everything since begin.
 func (t *tx) rollback() {
