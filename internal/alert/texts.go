@@ -40,7 +40,7 @@ var manners = map[Kind]manner{
 	Credentials: {
 		title: "The key is refused", severity: Critical, quiet: 2 * time.Hour,
 		auto: "Webhooks are still accepted and kept. The key is tried again from time to time.",
-		fix:  "Set a valid key and restart; `server doctor` checks it.",
+		fix:  "Set a valid key (one in a file is read again without a restart); `server doctor` checks it.",
 	},
 	Rights: {
 		title: "The ERPNext user lacks a right", severity: Critical, quiet: 75 * time.Minute,
@@ -48,8 +48,8 @@ var manners = map[Kind]manner{
 		fix:  "Give the user's role the right; `server doctor` lists what is missing.",
 	},
 	Mismatch: {
-		title: "ERPNext's total differs from the shop's", severity: Critical, quiet: 30 * time.Minute,
-		auto: "The document stays a draft and is not submitted; the event is kept as a dead letter.",
+		title: "A total does not add up", severity: Critical, quiet: 30 * time.Minute,
+		auto: "Nothing is submitted: a document that ERPNext totals otherwise stays a draft, and the event is kept as a dead letter.",
 		fix:  "Compare both totals in the event, correct taxes or rounding in the mapping sheet, then replay.",
 	},
 	Forgery: {

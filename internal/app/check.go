@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,10 +16,10 @@ import (
 func Describe(cfg config.Config) string {
 	var on []string
 	if n := len(cfg.Shopify.Secrets); n > 0 {
-		on = append(on, fmt.Sprintf("shopify (%d secrets)", n))
+		on = append(on, "shopify ("+secrets(n)+")")
 	}
 	if n := len(cfg.Stripe.Secrets); n > 0 {
-		on = append(on, fmt.Sprintf("stripe (%d secrets)", n))
+		on = append(on, "stripe ("+secrets(n)+")")
 	}
 	if cfg.PayPal.WebhookID != "" {
 		how := "offline check only"
@@ -34,6 +35,13 @@ func Describe(cfg config.Config) string {
 		on = append(on, "alerts to a webhook")
 	}
 	return strings.Join(on, ", ")
+}
+
+func secrets(n int) string {
+	if n == 1 {
+		return "1 secret"
+	}
+	return strconv.Itoa(n) + " secrets"
 }
 
 // Healthcheck asks the service on this machine whether it is ready. addr is

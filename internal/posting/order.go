@@ -64,6 +64,11 @@ type orderWork struct {
 }
 
 func (w *orderWork) post(ctx context.Context) error {
+	// Mapped once ahead: for an order that cannot be mapped nothing is made,
+	// not even its customer.
+	if _, err := w.books.SalesOrder(w.order, w.key, "", w.items.code); err != nil {
+		return err
+	}
 	customer, err := w.customer(ctx, w.books, w.origin, w.order.Customer, &w.result)
 	if err != nil {
 		return err

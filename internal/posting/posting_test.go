@@ -295,6 +295,16 @@ func TestOrderWhoseTotalDiffersStaysADraft(t *testing.T) {
 	}
 }
 
+func TestOrderThatDoesNotAddUpMakesNothing(t *testing.T) {
+	site := &fakeSite{EnsureFunc: willing}
+	o := anOrder()
+	o.Total = usd("12.00")
+	_, err := newPoster(site, newMemory(), nil).Order(t.Context(), shop, o)
+	if fault.KindOf(err) != fault.Mismatch || len(site.calls) != 0 {
+		t.Errorf("got %v after %v", err, site.calls)
+	}
+}
+
 func TestDraftOfAnEarlierTryIsPutRight(t *testing.T) {
 	site := &fakeSite{
 		EnsureFunc: func(doctype, key string, doc any) (erpnext.Stored, bool, error) {
