@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -410,6 +411,46 @@ func TestDelaysHoldNobodyUp(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestTheSeedRepeatsTheFaults(t *testing.T) {
+	runs := map[string]bool{}
+	for range 2 {
+		s := testSite(t, func(o *Options) { o.Faults = []Fault{{Kind: "deadlock-500", Rate: 0.5}} })
+		var codes []int
+		for range 20 {
+			codes = append(codes, send(t, s, runtimeKey, "GET", "/api/method/ping", nil).Code)
+		}
+		if !slices.Contains(codes, 200) || !slices.Contains(codes, 500) {
+			t.Errorf("half of the requests should fail: %v", codes)
+		}
+		runs[fmt.Sprint(codes)] = true
+	}
+	if len(runs) != 1 {
+		t.Error("the same seed gave different faults")
+	}
+}
+
+// TestEverythingAtOnce is for the race detector: writers, readers, settings
+// and faults share one site.
+func TestEverythingAtOnce(t *testing.T) {
+	s := testSite(t, func(o *Options) { o.Faults = []Fault{{Kind: "deadlock-500", Rate: 0.3}} })
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for n := range 10 {
+				send(t, s, runtimeKey, "POST", "/api/resource/Customer", map[string]any{"customer_name": fmt.Sprintf("C %d %d", i, n)})
+				send(t, s, runtimeKey, "GET", "/api/resource/Customer", nil)
+				s.SetSetting("System Settings", "rounding_method", "Commercial Rounding")
+				s.Requests()
+				s.Documents("Customer")
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(s.Requests()); n != 80 {
+		t.Errorf("%d requests remembered, want 80", n)
 	}
 }
 

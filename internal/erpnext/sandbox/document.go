@@ -549,7 +549,7 @@ func (t *tx) save(d doc, sentModified string) error {
 		return err
 	}
 	if sentModified != "" && sentModified != str(before, "modified") {
-		return staleCopy(str(before, "modified"), sentModified)
+		return t.staleCopy(d, str(before, "modified"), sentModified)
 	}
 	action, err := t.transition(before, d)
 	if err != nil {

@@ -178,6 +178,9 @@ func serverPage(status int, title, text string) answer {
 func (s *Site) write(w http.ResponseWriter, r *http.Request, a answer, fault *activeFault) {
 	h := w.Header()
 	h.Set("Content-Type", a.kind)
+	if s.opts.Version >= 16 {
+		h.Set("Cache-Control", "no-store")
+	}
 	for k, v := range a.headers {
 		h.Set(k, v)
 	}

@@ -196,7 +196,7 @@ func (s *Site) nextFault(r *http.Request, doctype string) *activeFault {
 			continue
 		}
 		f.seen++
-		if f.seen <= f.After || f.Count > 0 && f.done >= f.Count || f.Rate > 0 && s.rand.Float64() >= f.Rate {
+		if f.seen <= f.After || f.Count > 0 && f.done >= f.Count || f.Rate > 0 && s.dice.Float64() >= f.Rate {
 			continue
 		}
 		f.done++
@@ -230,13 +230,19 @@ func (f *activeFault) after(r *http.Request, a *answer) (bool, bool) {
 	}
 	switch {
 	case kind.instead != nil:
-		*a = f.site.failed(nil, kind.instead())
+		*a = f.answer(kind.instead())
 		return true, false
 	case kind.covers != nil:
-		*a = f.site.failed(nil, kind.covers())
+		*a = f.answer(kind.covers())
 		return true, false
 	}
 	return false, kind.drop
+}
+
+func (f *activeFault) answer(failed *failure) answer {
+	f.site.mu.Lock()
+	defer f.site.mu.Unlock()
+	return f.site.failed(nil, failed)
 }
 
 func pause(r *http.Request, d time.Duration) {

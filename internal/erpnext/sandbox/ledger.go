@@ -14,7 +14,7 @@ func (t *tx) openBooks(d doc) error {
 		}
 	}
 	f := newFailure("FiscalYearError", fmt.Sprintf("Date %s is not in any active Fiscal Year for <strong>%s</strong>", t.shownDate(date), str(d, "company")))
-	f.source = inApp
+	f.source, f.raw = inApp, true
 	f.message = &message{text: f.text}
 	return f
 }

@@ -354,7 +354,7 @@ func (c *call) saveWhole(docstatus int64) (any, error) {
 		return nil, notFound(dt.name, str(sent, "name"))
 	}
 	if sent["modified"] == nil {
-		return nil, staleCopy(str(before, "modified"), c.now())
+		return nil, c.staleCopy(before, str(before, "modified"), c.now())
 	}
 	d := doc{"doctype": dt.name, "name": before["name"], "creation": before["creation"], "owner": before["owner"], "docstatus": int64(0)}
 	if err := c.merge(dt, d, sent); err != nil {
@@ -369,9 +369,13 @@ func (c *call) saveWhole(docstatus int64) (any, error) {
 	return c.renderWith(d, true), nil
 }
 
-func staleCopy(stored, sent string) error {
-	return throw("TimestampMismatchError", fmt.Sprintf("Error: Document has been modified after you have opened it (%s, %s). "+
-		"Please refresh to get the latest document.", stored, sent))
+func (t *tx) staleCopy(d doc, stored, sent string) error {
+	what := "Document"
+	if t.opts.Version >= 16 {
+		what = fmt.Sprintf("%s (%s)", str(d, "name"), str(d, "doctype"))
+	}
+	return throw("TimestampMismatchError", fmt.Sprintf("Error: %s has been modified after you have opened it (%s, %s). "+
+		"Please refresh to get the latest document.", what, stored, sent))
 }
 
 func (c *call) clientCancel() (any, error) {

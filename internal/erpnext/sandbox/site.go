@@ -42,6 +42,7 @@ type Site struct {
 	seed     uint64
 
 	faultMu sync.Mutex
+	dice    *rand.Rand // of the faults
 	faults  []*activeFault
 	log     []Request
 	logNext int
@@ -81,7 +82,7 @@ func New(opts Options) (*Site, error) {
 	s := &Site{
 		opts: opts, types: types, tables: map[string]*table{}, series: map[string]int64{}, users: map[string]*user{},
 		perms: defaultPermissions(), versions: map[string]string{}, zone: time.UTC, seed: opts.Seed,
-		rand: rand.New(rand.NewPCG(opts.Seed, 0x5eed)),
+		rand: rand.New(rand.NewPCG(opts.Seed, 0x5eed)), dice: rand.New(rand.NewPCG(opts.Seed, 0xd1ce)),
 	}
 	if err := s.load(opts.Fixtures); err != nil {
 		return nil, fmt.Errorf("sandbox: fixtures: %w", err)
