@@ -137,11 +137,31 @@ func OpenInbox(ctx context.Context, cfg config.Config, log zerolog.Logger) (*sql
 
 // OpenSite makes the configured client of ERPNext. It contacts nobody.
 func OpenSite(cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*erpnext.Client, error) {
+	signIn, err := signIn(cfg.ERPNext)
+	if err != nil {
+		return nil, err
+	}
 	return erpnext.New(erpnext.Options{
-		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers,
-		Credentials: erpnext.Reloading(func() (erpnext.Credentials, error) { return credentials(cfg.ERPNext) }),
-		Registerer:  reg, Log: log, UserAgent: "ledgerhook/" + Version(),
+		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers, Credentials: signIn,
+		Registerer: reg, Log: log, UserAgent: "ledgerhook/" + Version(),
 	})
+}
+
+// signIn chooses how to sign in. Credentials are read again after a refusal,
+// so that a key rotated in its file works without a restart; an OAuth client
+// keeps its own renewed token.
+func signIn(e config.ERPNext) (erpnext.Credentials, error) {
+	if !e.OAuth.RefreshToken.IsSet() {
+		return erpnext.Reloading(func() (erpnext.Credentials, error) { return credentials(e) }), nil
+	}
+	token, err := e.OAuth.RefreshToken.Read()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := e.OAuth.ClientSecret.Read()
+	return erpnext.OAuth2(erpnext.OAuth2Options{
+		TokenURL: e.OAuth.TokenURL, ClientID: e.OAuth.ClientID, ClientSecret: secret.Reveal(), RefreshToken: token.Reveal(),
+	}), err
 }
 
 // credentials reads the runtime credentials as they are now.

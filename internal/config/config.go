@@ -46,9 +46,18 @@ type ERPNext struct {
 	APIKey      SecretSource
 	APISecret   SecretSource
 	BearerToken SecretSource
+	OAuth       OAuth
 	SetupKey    SecretSource
 	SetupSecret SecretSource
 	Writers     int
+}
+
+// OAuth is a refresh token of an OAuth Client of the site.
+type OAuth struct {
+	TokenURL     string
+	ClientID     string
+	ClientSecret SecretSource
+	RefreshToken SecretSource
 }
 
 // Shopify holds the secrets of one shop; it is off without any.
@@ -106,6 +115,12 @@ func (p *parser) parse(e environment) Config {
 			APIKey:      SecretSource{"ERPNEXT_API_KEY", e.ErpnextAPIKey, e.ErpnextAPIKeyFile},
 			APISecret:   SecretSource{"ERPNEXT_API_SECRET", e.ErpnextAPISecret, e.ErpnextAPISecretFile},
 			BearerToken: SecretSource{"ERPNEXT_BEARER_TOKEN", e.ErpnextBearerToken, e.ErpnextBearerTokenFile},
+			OAuth: OAuth{
+				TokenURL:     p.baseURL("ERPNEXT_OAUTH_TOKEN_URL", e.ErpnextOauthTokenURL),
+				ClientID:     e.ErpnextOauthClientID,
+				ClientSecret: SecretSource{"ERPNEXT_OAUTH_CLIENT_SECRET", e.ErpnextOauthClientSecret, e.ErpnextOauthClientSecretFile},
+				RefreshToken: SecretSource{"ERPNEXT_OAUTH_REFRESH_TOKEN", e.ErpnextOauthRefreshToken, e.ErpnextOauthRefreshTokenFile},
+			},
 			SetupKey:    SecretSource{"ERPNEXT_SETUP_KEY", e.ErpnextSetupKey, e.ErpnextSetupKeyFile},
 			SetupSecret: SecretSource{"ERPNEXT_SETUP_SECRET", e.ErpnextSetupSecret, e.ErpnextSetupSecretFile},
 			Writers:     p.number("ERPNEXT_WRITERS", e.ErpnextWriters, 1, 32),
@@ -319,17 +334,34 @@ func (p *parser) checkERPNext(e ERPNext) {
 	if e.URL == "" {
 		p.fail("ERPNEXT_URL", "is needed: the address of the ERPNext site")
 	}
-	switch pair := e.APIKey.IsSet() && e.APISecret.IsSet(); {
-	case e.APIKey.IsSet() != e.APISecret.IsSet():
+	if e.APIKey.IsSet() != e.APISecret.IsSet() {
 		p.fail("ERPNEXT_API_KEY", "API key and API secret go together")
-	case pair && e.BearerToken.IsSet():
-		p.fail("ERPNEXT_BEARER_TOKEN", "give an API key and secret or a bearer token, not both")
-	case !pair && !e.BearerToken.IsSet():
-		p.fail("ERPNEXT_API_KEY", "is needed, with %sERPNEXT_API_SECRET (or %sERPNEXT_BEARER_TOKEN)", prefix, prefix)
 	}
-	for _, s := range []SecretSource{e.APIKey, e.APISecret, e.BearerToken, e.SetupKey, e.SetupSecret} {
+	if o := e.OAuth; o.RefreshToken.IsSet() && (o.TokenURL == "" || o.ClientID == "") {
+		p.fail("ERPNEXT_OAUTH_REFRESH_TOKEN", "needs %sERPNEXT_OAUTH_TOKEN_URL and %sERPNEXT_OAUTH_CLIENT_ID", prefix, prefix)
+	}
+	switch e.waysToSignIn() {
+	case 0:
+		p.fail("ERPNEXT_API_KEY", "is needed, with %sERPNEXT_API_SECRET (or %sERPNEXT_BEARER_TOKEN, or %sERPNEXT_OAUTH_REFRESH_TOKEN)", prefix, prefix, prefix)
+	case 1:
+	default:
+		p.fail("ERPNEXT_API_KEY", "give one way to sign in: key and secret, a bearer token or a refresh token, not several")
+	}
+	for _, s := range []SecretSource{
+		e.APIKey, e.APISecret, e.BearerToken, e.SetupKey, e.SetupSecret, e.OAuth.ClientSecret, e.OAuth.RefreshToken,
+	} {
 		p.secret(s)
 	}
+}
+
+func (e ERPNext) waysToSignIn() int {
+	ways := 0
+	for _, given := range []bool{e.APIKey.IsSet() || e.APISecret.IsSet(), e.BearerToken.IsSet(), e.OAuth.RefreshToken.IsSet()} {
+		if given {
+			ways++
+		}
+	}
+	return ways
 }
 
 // checkOperator refuses to show other people's data to everybody who reaches

@@ -27,19 +27,25 @@ type environment struct {
 	DatabaseURL       string `split_words:"true" default:"sqlite:ledgerhook.db" desc:"the inbox"`
 	Sheet             string `split_words:"true" desc:"path of the mapping sheet"`
 
-	ErpnextURL             string `split_words:"true" desc:"address of the ERPNext site"`
-	ErpnextAPIKey          string `split_words:"true" desc:"API key of the runtime user"`
-	ErpnextAPIKeyFile      string `split_words:"true"`
-	ErpnextAPISecret       string `split_words:"true" desc:"API secret of the runtime user"`
-	ErpnextAPISecretFile   string `split_words:"true"`
-	ErpnextBearerToken     string `split_words:"true" desc:"bearer token, instead of key and secret"`
-	ErpnextBearerTokenFile string `split_words:"true"`
-	ErpnextSite            string `split_words:"true" desc:"site header, when it differs from the URL's host"`
-	ErpnextSetupKey        string `split_words:"true" desc:"API key of a System Manager, for server setup alone"`
-	ErpnextSetupKeyFile    string `split_words:"true"`
-	ErpnextSetupSecret     string `split_words:"true" desc:"API secret of a System Manager, for server setup alone"`
-	ErpnextSetupSecretFile string `split_words:"true"`
-	ErpnextWriters         string `split_words:"true" default:"2" desc:"concurrent writers to the site"`
+	ErpnextURL                   string `split_words:"true" desc:"address of the ERPNext site"`
+	ErpnextAPIKey                string `split_words:"true" desc:"API key of the runtime user"`
+	ErpnextAPIKeyFile            string `split_words:"true"`
+	ErpnextAPISecret             string `split_words:"true" desc:"API secret of the runtime user"`
+	ErpnextAPISecretFile         string `split_words:"true"`
+	ErpnextBearerToken           string `split_words:"true" desc:"bearer token, instead of key and secret"`
+	ErpnextBearerTokenFile       string `split_words:"true"`
+	ErpnextOauthTokenURL         string `split_words:"true" desc:"OAuth 2.0 token endpoint, instead of key and secret"`
+	ErpnextOauthClientID         string `split_words:"true"`
+	ErpnextOauthClientSecret     string `split_words:"true" desc:"empty for a public client"`
+	ErpnextOauthClientSecretFile string `split_words:"true"`
+	ErpnextOauthRefreshToken     string `split_words:"true"`
+	ErpnextOauthRefreshTokenFile string `split_words:"true"`
+	ErpnextSite                  string `split_words:"true" desc:"site header, when it differs from the URL's host"`
+	ErpnextSetupKey              string `split_words:"true" desc:"API key of a System Manager, for server setup alone"`
+	ErpnextSetupKeyFile          string `split_words:"true"`
+	ErpnextSetupSecret           string `split_words:"true" desc:"API secret of a System Manager, for server setup alone"`
+	ErpnextSetupSecretFile       string `split_words:"true"`
+	ErpnextWriters               string `split_words:"true" default:"2" desc:"concurrent writers to the site"`
 
 	ShopifySecrets     string `split_words:"true" desc:"app client secret and/or the shop's notification secret; old and new, comma separated"`
 	ShopifySecretsFile string `split_words:"true"`
