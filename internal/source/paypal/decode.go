@@ -8,6 +8,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
 )
 
@@ -49,8 +50,17 @@ func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	return commerce.Content{Payment: &payment}, nil
 }
 
+// state reads how a payment stands. One without is of a shape unknown here, and
+// perhaps money all the same, so it is not passed over like one that is pending.
+func state(p strictjson.Place) string {
+	if p.Missing() {
+		p.Complain("is missing")
+	}
+	return p.Text()
+}
+
 func readCapture(r strictjson.Place) (commerce.Payment, string) {
-	if r.Get("status").Text() != "COMPLETED" {
+	if state(r.Get("status")) != "COMPLETED" {
 		return commerce.Payment{}, "the capture's own status is not COMPLETED"
 	}
 	amount := r.Get("amount")
@@ -59,7 +69,7 @@ func readCapture(r strictjson.Place) (commerce.Payment, string) {
 
 func readSale(r strictjson.Place) (commerce.Payment, string) {
 	switch {
-	case r.Get("state").Text() != "completed":
+	case state(r.Get("state")) != "completed":
 		return commerce.Payment{}, "the sale's own state is not completed"
 	case r.Get("payment_hold_status").Text() == "HELD":
 		return commerce.Payment{}, "the sale is held: not money yet"
@@ -84,10 +94,7 @@ func readPayment(r, value, currency strictjson.Place, references ...string) comm
 		Provider:   provider,
 	}
 	if code := currency.Currency(); code != "" {
-		p.Amount = value.Amount(code)
-	}
-	if p.Amount.Sign() <= 0 {
-		value.Complain("is not more than nothing")
+		p.Amount = readAmount(value, code)
 	}
 	for _, name := range references {
 		if ref := r.Get(name).Text(); ref != "" && !slices.Contains(p.OrderRefs, ref) {
@@ -95,6 +102,21 @@ func readPayment(r, value, currency strictjson.Place, references ...string) comm
 		}
 	}
 	return p
+}
+
+// readAmount reads an amount that came in: more than nothing, and no finer than
+// the currency's smallest coin. PayPal never sends such fractions, and the books
+// could only round them.
+func readAmount(value strictjson.Place, currency string) money.Amount {
+	amount := value.Amount(currency)
+	if amount.Sign() <= 0 {
+		value.Complain("is not more than nothing")
+	}
+	digits, err := money.MinorDigits(currency)
+	if err != nil || !amount.Value().Equal(amount.Value().Truncate(int32(digits))) {
+		value.Complain("has more decimals than its currency")
+	}
+	return amount
 }
 
 func joinNames(given, surname string) string {
