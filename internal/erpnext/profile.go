@@ -21,6 +21,7 @@ type Wanted struct {
 	Company         string
 	PriceList       string
 	CostCenter      string
+	Warehouse       string // doctor alone looks at it
 	FallbackItem    string
 	RoundOffAccount string
 	ShippingAccount string

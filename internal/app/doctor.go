@@ -1,0 +1,260 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// Doctor checks everything that can be wrong before the first event: the site,
+// then this machine and what the service calls from it. It prints a line for
+// each check, or a JSON list, and returns an error when one has failed; a
+// warning is none. Nothing is changed and no alert is sent.
+func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) error {
+	client, err := OpenSite(cfg, prometheus.NewRegistry(), zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	findings := erpnext.Doctor(ctx, client, wanted(cfg.Sheet), clearing(cfg))
+	findings = append(findings, inboxChecks(cfg.DatabasePath)...)
+	findings = append(findings, paypalChecks(ctx, cfg.PayPal)...)
+	findings = append(findings, alertChecks(cfg)...)
+	if err := printFindings(out, findings, asJSON); err != nil {
+		return err
+	}
+	if failed := count(findings, erpnext.Fail); failed > 0 {
+		return fmt.Errorf("doctor: %d of %d checks failed", failed, len(findings))
+	}
+	return nil
+}
+
+// clearing are the clearing accounts of the payment providers that are on, and
+// of those that the sheet names.
+func clearing(cfg config.Config) map[string]string {
+	accounts := map[string]string{}
+	if len(cfg.Stripe.Secrets) > 0 {
+		accounts[sourceStripe] = ""
+	}
+	if cfg.PayPal.WebhookID != "" {
+		accounts[sourcePayPal] = ""
+	}
+	for provider, name := range cfg.Sheet.Accounts.Clearing {
+		accounts[provider] = name
+	}
+	return accounts
+}
+
+func count(findings []erpnext.Finding, status string) int {
+	n := 0
+	for _, f := range findings {
+		if f.Status == status {
+			n++
+		}
+	}
+	return n
+}
+
+func printFindings(out io.Writer, findings []erpnext.Finding, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		enc.SetEscapeHTML(false)
+		return enc.Encode(findings)
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, f := range findings {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", f.Status, f.Name, f.Text)
+		if f.Fix != "" {
+			fmt.Fprintf(w, "\t\t→ %s\n", f.Fix)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d checks: %d FAIL, %d warn\n", len(findings), count(findings, erpnext.Fail), count(findings, erpnext.Warn))
+	return err
+}
+
+// Free space below which the inbox is in danger. At the lower one the service
+// may not get through a weekend in which ERPNext is down.
+const (
+	warnFree = 1 << 30
+	failFree = 100 << 20
+)
+
+func inboxChecks(path string) []erpnext.Finding {
+	const name = "inbox"
+	folder := filepath.Dir(path)
+	if err := writable(folder, path); err != nil {
+		return []erpnext.Finding{{
+			Name: name, Status: erpnext.Fail, Text: err.Error(),
+			Fix: "make the folder, and give the service's user the right to write there; or correct LEDGERHOOK_DATABASE_URL",
+		}}
+	}
+	findings := []erpnext.Finding{{Name: name, Status: erpnext.OK, Text: folder + " can be written"}}
+	if free, known := freeSpace(folder); known {
+		findings = append(findings, diskCheck(free))
+	}
+	return findings
+}
+
+// writable tries what the service will do: new files in the folder, because
+// SQLite keeps its journal beside the inbox, and writing an inbox that exists.
+func writable(folder, path string) error {
+	probe, err := os.CreateTemp(folder, ".ledgerhook-doctor-")
+	if err != nil {
+		return reason("the inbox's folder cannot be written", err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return reason("the inbox's folder cannot be written", err)
+	}
+	inbox, err := os.OpenFile(path, os.O_RDWR, 0) // never made here
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return reason("the inbox cannot be written", err)
+	}
+	return inbox.Close()
+}
+
+// reason leaves the path of a temporary file out.
+func reason(what string, err error) error {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
+		err = p.Err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func diskCheck(free uint64) erpnext.Finding {
+	f := erpnext.Finding{Name: "disk", Status: erpnext.OK, Text: fmt.Sprintf("%.1f GiB free", float64(free)/(1<<30))}
+	switch {
+	case free < failFree:
+		f.Status = erpnext.Fail
+	case free < warnFree:
+		f.Status = erpnext.Warn
+	default:
+		return f
+	}
+	f.Text = fmt.Sprintf("%d MiB free where the inbox is", free>>20)
+	f.Fix = "make room, or lower LEDGERHOOK_RETENTION: a full disk makes the service refuse webhooks"
+	return f
+}
+
+const paypalTimeout = 20 * time.Second
+
+func paypalChecks(ctx context.Context, p config.PayPal) []erpnext.Finding {
+	const name = "paypal"
+	switch {
+	case p.WebhookID == "":
+		return nil
+	case p.ClientID == "":
+		return []erpnext.Finding{{
+			Name: name, Status: erpnext.Warn,
+			Text: "on without API credentials: the signature covers a checksum of the body only, so a forged amount could pass",
+			Fix:  "set LEDGERHOOK_PAYPAL_CLIENT_ID and _CLIENT_SECRET of the REST app: every amount is then read back before it is booked",
+		}}
+	}
+	err := paypalToken(ctx, p)
+	if err == nil {
+		return []erpnext.Finding{{Name: name, Status: erpnext.OK, Text: p.Mode + ": the API takes the credentials"}}
+	}
+	return []erpnext.Finding{paypalFailure(p.Mode, err)}
+}
+
+// paypalToken asks for an access token and forgets it.
+func paypalToken(ctx context.Context, p config.PayPal) error {
+	base := p.APIURL
+	if base == "" {
+		base = map[string]string{"live": "https://api-m.paypal.com", "sandbox": "https://api-m.sandbox.paypal.com"}[p.Mode]
+	}
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
+		Timeout:       paypalTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})
+	c := clientcredentials.Config{
+		ClientID: p.ClientID, ClientSecret: p.ClientSecret.Reveal(),
+		TokenURL: strings.TrimRight(base, "/") + "/v1/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
+	}
+	_, err := c.Token(ctx)
+	return err
+}
+
+// paypalFailure says why there was no token, without the error's own words: it
+// repeats what PayPal answered.
+func paypalFailure(mode string, err error) erpnext.Finding {
+	f := erpnext.Finding{
+		Name: "paypal", Status: erpnext.Fail, Text: "PayPal's API was not reached",
+		Fix: "let this machine call PayPal's API over HTTPS; payments wait until it can",
+	}
+	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok || refused.Response == nil {
+		return f
+	}
+	switch code := refused.Response.StatusCode; {
+	case code == http.StatusUnauthorized || code == http.StatusBadRequest:
+		f.Text = mode + ": the API does not know the client id and secret"
+		f.Fix = "take both from the REST app that owns the webhook; live and sandbox apps differ (LEDGERHOOK_PAYPAL_MODE)"
+	default:
+		f.Text = fmt.Sprintf("%s: the API answered %d", mode, code)
+		f.Fix = "try again later; payments wait meanwhile"
+	}
+	return f
+}
+
+func alertChecks(cfg config.Config) []erpnext.Finding {
+	const name = "alerts"
+	var findings []erpnext.Finding
+	if cfg.SlackWebhookURL != "" {
+		findings = append(findings, slackCheck(cfg.SlackWebhookURL))
+	}
+	if cfg.AlertWebhookURL != "" {
+		findings = append(findings, erpnext.Finding{Name: name, Status: erpnext.OK, Text: "an alert webhook is set; it was not called"})
+	}
+	if findings == nil {
+		findings = append(findings, erpnext.Finding{
+			Name: name, Status: erpnext.Warn, Text: "nobody is told when an event is dead",
+			Fix: "set LEDGERHOOK_SLACK_WEBHOOK_URL or LEDGERHOOK_ALERT_WEBHOOK_URL",
+		})
+	}
+	return findings
+}
+
+// slackCheck looks at the URL's shape alone: the URL is the secret, and the
+// only way to try it is to post.
+func slackCheck(secret config.Secret) erpnext.Finding {
+	const name, unsent = "slack", "; no message was sent"
+	u, err := url.Parse(secret.Reveal())
+	switch {
+	case err != nil || u.Scheme != "https":
+		return erpnext.Finding{
+			Name: name, Status: erpnext.Warn, Text: "the webhook's URL is not https, so that everybody on the way can read it" + unsent,
+			Fix: "use the URL that Slack shows under Incoming Webhooks",
+		}
+	case u.Host != "hooks.slack.com":
+		return erpnext.Finding{Name: name, Status: erpnext.OK, Text: "a webhook of another host than Slack's is set" + unsent}
+	case len(strings.Split(strings.Trim(u.Path, "/"), "/")) < 2:
+		return erpnext.Finding{
+			Name: name, Status: erpnext.Warn, Text: "the webhook's URL is cut short" + unsent,
+			Fix: "copy it whole: https://hooks.slack.com/services/…",
+		}
+	default:
+		return erpnext.Finding{Name: name, Status: erpnext.OK, Text: "a webhook is set" + unsent}
+	}
+}

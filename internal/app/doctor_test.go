@@ -1,0 +1,213 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ledgerhook/ledgerhook/internal/app"
+	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
+)
+
+// wellConfig is a configuration with nothing to say against.
+func wellConfig(t *testing.T) config.Config {
+	t.Helper()
+	_, url := newSite(t, sandbox.Options{})
+	cfg := testConfig(t, url, newSigners(t))
+	cfg.PayPal.ClientID, cfg.PayPal.ClientSecret = "canary-id", "canary-secret"
+	cfg.PayPal.APIURL = newTokens(t, http.StatusOK)
+	cfg.SlackWebhookURL = "https://hooks.slack.com/services/T0/B0/canary"
+	return cfg
+}
+
+// newTokens is PayPal's token endpoint.
+func newTokens(t *testing.T, status int) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, secret, _ := r.BasicAuth(); r.URL.Path != "/v1/oauth2/token" || id != "canary-id" || secret != "canary-secret" {
+			t.Errorf("asked %s as %q", r.URL.Path, id)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if status == http.StatusOK {
+			fmt.Fprint(w, `{"access_token":"canary-token","token_type":"Bearer","expires_in":32400}`)
+			return
+		}
+		fmt.Fprint(w, `{"error":"invalid_client","error_description":"canary-words"}`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// diagnose runs doctor as JSON and fails when a secret is in what it says.
+func diagnose(t *testing.T, cfg config.Config) (map[string]erpnext.Finding, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := app.Doctor(t.Context(), cfg, &out, true)
+	for _, secret := range []string{"canary", "demo-secret", stripeSecret, shopifySecret} {
+		if strings.Contains(out.String()+fmt.Sprint(err), secret) {
+			t.Errorf("%q in %s %v", secret, out.String(), err)
+		}
+	}
+	var list []erpnext.Finding
+	if err := json.Unmarshal(out.Bytes(), &list); err != nil {
+		t.Fatalf("%v in %s", err, out.String())
+	}
+	found := map[string]erpnext.Finding{}
+	for _, f := range list {
+		found[f.Name] = f
+	}
+	return found, err
+}
+
+func TestDoctorOfAWellService(t *testing.T) {
+	cfg := wellConfig(t)
+	found, err := diagnose(t, cfg)
+	if err != nil {
+		t.Error(err)
+	}
+	for name, f := range found {
+		if f.Status == erpnext.Fail || f.Status == erpnext.Warn && name != "disk" { // this machine's disk may be nearly full
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "paypal", "slack"} {
+		if found[name].Status != erpnext.OK {
+			t.Errorf("%s: %+v", name, found[name])
+		}
+	}
+	if _, err := os.Stat(cfg.DatabasePath); err == nil {
+		t.Error("doctor made an inbox")
+	}
+}
+
+func TestDoctorOfTheService(t *testing.T) {
+	nowhere := httptest.NewServer(http.NotFoundHandler())
+	nowhere.Close()
+	tests := []struct {
+		name   string
+		change func(*config.Config)
+		check  string
+		status string
+		says   string
+	}{
+		{"no folder for the inbox", func(c *config.Config) { c.DatabasePath = filepath.Join(c.DatabasePath, "no", "inbox.db") }, "inbox", erpnext.Fail, "DATABASE_URL"},
+		{"the inbox is a folder", func(c *config.Config) { c.DatabasePath = filepath.Dir(c.DatabasePath) }, "inbox", erpnext.Fail, "cannot be written"},
+		{"forged amounts", func(c *config.Config) { c.PayPal.ClientID, c.PayPal.ClientSecret = "", "" }, "paypal", erpnext.Warn, "forged"},
+		{"PayPal refuses", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusUnauthorized) }, "paypal", erpnext.Fail, "PAYPAL_MODE"},
+		{"PayPal is down", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusBadGateway) }, "paypal", erpnext.Fail, "502"},
+		{"PayPal cannot be reached", func(c *config.Config) { c.PayPal.APIURL = nowhere.URL }, "paypal", erpnext.Fail, "not reached"},
+		{"no alerts", func(c *config.Config) { c.SlackWebhookURL = "" }, "alerts", erpnext.Warn, "SLACK_WEBHOOK_URL"},
+		{"another channel", func(c *config.Config) { c.AlertWebhookURL = "https://alerts.example/canary" }, "alerts", erpnext.OK, ""},
+		{"Slack in the clear", func(c *config.Config) { c.SlackWebhookURL = "http://hooks.slack.com/services/canary" }, "slack", erpnext.Warn, "https"},
+		{"Slack cut short", func(c *config.Config) { c.SlackWebhookURL = "https://hooks.slack.com/" }, "slack", erpnext.Warn, "whole"},
+		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
+		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
+		{"a group account", func(c *config.Config) {
+			c.Sheet.Accounts.Clearing = map[string]string{"paypal": "Bank Accounts - DT"}
+		}, "clearing: paypal", erpnext.Fail, "group"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := wellConfig(t)
+			tt.change(&cfg)
+			found, err := diagnose(t, cfg)
+			if f := found[tt.check]; f.Status != tt.status || !strings.Contains(f.Text+f.Fix, tt.says) {
+				t.Errorf("%+v does not say %q", f, tt.says)
+			}
+			if (err != nil) != (tt.status == erpnext.Fail) {
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+}
+
+func TestDoctorPrints(t *testing.T) {
+	cfg := wellConfig(t)
+	cfg.Sheet.FallbackItem, cfg.SlackWebhookURL = "LINE-1", ""
+	var out bytes.Buffer
+	if err := app.Doctor(t.Context(), cfg, &out, false); err == nil || app.IsUsage(err) {
+		t.Errorf("error: %v", err)
+	}
+	for _, want := range []string{
+		"\nok    credentials               signed in as ",
+		"\nFAIL  fallback item             no item \"LINE-1\"",
+		"\n                                → run server setup",
+		"\nwarn  alerts                    nobody",
+		" 1 FAIL, 1 warn",
+	} {
+		if !strings.Contains("\n"+out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestInit(t *testing.T) {
+	_, url := newSite(t, sandbox.Options{})
+	cfg := testConfig(t, url, newSigners(t))
+	path := filepath.Join(t.TempDir(), "sheet.yaml")
+	var out bytes.Buffer
+	if err := app.Init(t.Context(), cfg, &out, path); err != nil || !strings.Contains(out.String(), path) {
+		t.Fatalf("%v, said %q", err, out.String())
+	}
+	written, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Sheet, err = config.ParseSheet(written); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := diagnose(t, cfg); found["clearing: stripe"].Text != "Stripe Clearing - DT" { //nolint:errcheck // the sheet counts here
+		t.Errorf("%+v", found["clearing: stripe"])
+	}
+
+	if err := app.Init(t.Context(), cfg, &out, path); !app.IsUsage(err) {
+		t.Errorf("a file that exists: %v", err)
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, written) {
+		t.Errorf("it was overwritten: %v", err)
+	}
+	if err := app.Init(t.Context(), cfg, &out, filepath.Join(path, "x")); !app.IsUsage(err) {
+		t.Errorf("no such folder: %v", err)
+	}
+	out.Reset()
+	if err := app.Init(t.Context(), cfg, &out, "-"); err != nil || out.String() != string(written) {
+		t.Errorf("%v, printed\n%s", err, out.String())
+	}
+}
+
+func TestSetup(t *testing.T) {
+	site, err := sandbox.New(sandbox.Options{Key: "root-key", Secret: "root-secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(site)
+	t.Cleanup(server.Close)
+	cfg := testConfig(t, server.URL, newSigners(t))
+	cfg.Sheet.FallbackItem = "LINE-1"
+	var out bytes.Buffer
+	if err := app.Setup(t.Context(), cfg, &out); !app.IsUsage(err) {
+		t.Errorf("without a setup key: %v", err)
+	}
+	cfg.ERPNext.SetupKey, cfg.ERPNext.SetupSecret = config.SecretText("demo-key"), config.SecretText("demo-secret")
+	if err := app.Setup(t.Context(), cfg, &out); err == nil || !strings.Contains(err.Error(), "System Manager") {
+		t.Errorf("with the runtime key: %v", err)
+	}
+	cfg.ERPNext.SetupKey, cfg.ERPNext.SetupSecret = config.SecretText("root-key"), config.SecretText("root-secret")
+	for _, want := range []string{"Item LINE-1: made", "Item LINE-1: is there"} {
+		if err := app.Setup(t.Context(), cfg, &out); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%v, said %q", err, out.String())
+		}
+	}
+	if found, err := diagnose(t, cfg); err != nil || found["fallback item"].Status != erpnext.OK {
+		t.Errorf("%v, %+v", err, found["fallback item"])
+	}
+}
