@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
@@ -18,17 +19,24 @@ const confirmOp = "paypal.Confirm"
 type record struct {
 	path, amount, currency, status string
 	arrived                        []string // states of money that has come, whatever went back later
+	references                     []string // where the shop's own names for the order stand
 }
 
 var records = []record{
-	{"/v2/payments/captures/", "value", "currency_code", "status", []string{"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"}},
-	{"/v1/payments/sale/", "total", "currency", "state", []string{"completed", "partially_refunded", "refunded"}},
+	{
+		"/v2/payments/captures/", "value", "currency_code", "status",
+		[]string{"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"}, captureReferences,
+	},
+	{
+		"/v1/payments/sale/", "total", "currency", "state",
+		[]string{"completed", "partially_refunded", "refunded"}, saleReferences,
+	},
 }
 
 // Confirm asks PayPal whether a payment that a webhook told of is real: the
 // signature does not bind the body, the API does. A payment that PayPal does not
-// know, or knows with another amount, currency or state, is a Forgery; a later
-// refund is none. Other failures say that PayPal could not be asked: Network,
+// know, or knows with another amount, currency, state or order, is a Forgery; a
+// later refund is none. Other failures say that PayPal could not be asked: Network,
 // Timeout, Unavailable, RateLimited, Credentials, Rights. Without credentials
 // there is nobody to ask, and every payment passes.
 func (s *Source) Confirm(ctx context.Context, p commerce.Payment) error {
@@ -61,13 +69,35 @@ func (r record) compare(answer strictjson.Value, p commerce.Payment) error {
 	case !known.Equal(p.Amount):
 		return forgery("the amount is not the one PayPal has")
 	}
-	state := answer.Get(r.status).Text()
-	for _, arrived := range r.arrived {
-		if state == arrived {
-			return nil
+	if !slices.Contains(r.arrived, answer.Get(r.status).Text()) || answer.Get("payment_hold_status").Text() == "HELD" {
+		return forgery("PayPal has not received the money")
+	}
+	if !r.names(answer, p.OrderRefs) {
+		return forgery("the order is not the one PayPal has")
+	}
+	return nil
+}
+
+// names reports whether PayPal has every reference that the webhook gave. One
+// that was made up would book a stranger's money to an order of the forger's
+// choice. An answer without any reference says nothing either way: whether the
+// older API always gives them is not documented.
+func (r record) names(answer strictjson.Value, references []string) bool {
+	var known []string
+	for _, field := range r.references {
+		if ref := answer.Get(field).Literal(); ref != "" {
+			known = append(known, ref)
 		}
 	}
-	return forgery("PayPal has not received the money")
+	if len(known) == 0 {
+		return true
+	}
+	for _, ref := range references {
+		if !slices.Contains(known, ref) {
+			return false
+		}
+	}
+	return true
 }
 
 func forgery(cause string) *fault.Error {

@@ -18,6 +18,13 @@ const (
 	saleCompleted    = "PAYMENT.SALE.COMPLETED"
 )
 
+// Where the two generations of payments keep what the shop itself wrote there,
+// best first.
+var (
+	captureReferences = []string{"custom_id", "invoice_id"}
+	saleReferences    = []string{"custom", "invoice_number"}
+)
+
 // Decode reads a stored event. A completed capture, or the completed sale of
 // older integrations and subscriptions, becomes a Payment; all else is ignored
 // with the reason. Type and state are believed only together: PayPal sends a
@@ -64,7 +71,7 @@ func readCapture(r strictjson.Place) (commerce.Payment, string) {
 		return commerce.Payment{}, "the capture's own status is not COMPLETED"
 	}
 	amount := r.Get("amount")
-	return readPayment(r, amount.Get("value"), amount.Get("currency_code"), "custom_id", "invoice_id"), ""
+	return readPayment(r, amount.Get("value"), amount.Get("currency_code"), captureReferences), ""
 }
 
 func readSale(r strictjson.Place) (commerce.Payment, string) {
@@ -75,12 +82,12 @@ func readSale(r strictjson.Place) (commerce.Payment, string) {
 		return commerce.Payment{}, "the sale is held: not money yet"
 	}
 	amount := r.Get("amount")
-	return readPayment(r, amount.Get("total"), amount.Get("currency"), "custom", "invoice_number"), ""
+	return readPayment(r, amount.Get("total"), amount.Get("currency"), saleReferences), ""
 }
 
 // readPayment reads what captures and sales have in common. The references are
 // what the shop itself left there; PayPal's own order id names nothing in a shop.
-func readPayment(r, value, currency strictjson.Place, references ...string) commerce.Payment {
+func readPayment(r, value, currency strictjson.Place, references []string) commerce.Payment {
 	id := r.Get("id").Text()
 	if !strictjson.PlainID(id) {
 		r.Get("id").Complain("is not a usable identifier")

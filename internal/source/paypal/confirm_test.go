@@ -1,0 +1,250 @@
+package paypal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+// reply is one answer of PayPal's API.
+type reply struct {
+	status int
+	body   string
+	after  string // Retry-After
+}
+
+// ledger is PayPal's memory of payments as the tests want it. Each path has its
+// answers in turn; the last one stays.
+type ledger struct {
+	replies map[string][]reply
+
+	mu     sync.Mutex
+	asked  []string
+	tokens int
+}
+
+func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if r.URL.Path == "/v1/oauth2/token" {
+		l.tokens++
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"access_token":"A21-token","token_type":"Bearer","expires_in":32400}`))
+		return
+	}
+	l.asked = append(l.asked, r.Method+" "+r.URL.EscapedPath())
+	answers := l.replies[r.URL.Path]
+	if len(answers) == 0 {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = w.Write([]byte(`{"name":"RESOURCE_NOT_FOUND"}`))
+		return
+	}
+	if len(answers) > 1 {
+		l.replies[r.URL.Path] = answers[1:]
+	}
+	if answers[0].after != "" {
+		w.Header().Set("Retry-After", answers[0].after)
+	}
+	w.WriteHeader(answers[0].status)
+	_, _ = w.Write([]byte(answers[0].body))
+}
+
+func confirming(t *testing.T, l *ledger) *Source {
+	t.Helper()
+	server := httptest.NewServer(l)
+	t.Cleanup(server.Close)
+	return source(t, func(o *Options) {
+		o.Signer, o.Transport = nil, nil
+		o.ClientID, o.ClientSecret, o.APIURL = "id", clientSecret, server.URL
+	})
+}
+
+const (
+	capturePath = "/v2/payments/captures/PAY7"
+	salePath    = "/v1/payments/sale/PAY7"
+)
+
+func told() commerce.Payment {
+	return commerce.Payment{ID: "PAY7", Reference: "PAY7", Amount: amountOf("50.25", "EUR"), OrderRefs: []string{"1001", "INV-1"}, Provider: "paypal"}
+}
+
+func knownCapture(status, value, currency, more string) []reply {
+	return []reply{{status: 200, body: `{"id":"PAY7","status":"` + status + `","amount":{"value":"` + value + `","currency_code":"` + currency + `"}` + more + `}`}}
+}
+
+func knownSale(state, total, more string) []reply {
+	return []reply{{status: 200, body: `{"id":"PAY7","state":"` + state + `","amount":{"total":"` + total + `","currency":"EUR"}` + more + `}`}}
+}
+
+func TestConfirm(t *testing.T) {
+	tests := []struct {
+		name    string
+		capture []reply // none: 404
+		sale    []reply
+		forgery string // "" = confirmed
+	}{
+		{"equal", knownCapture("COMPLETED", "50.25", "EUR", `,"custom_id":"1001","invoice_id":"INV-1"`), nil, ""},
+		{"equal in another writing", knownCapture("COMPLETED", "50.250", "eur", ""), nil, ""},
+		{"refunded since", knownCapture("REFUNDED", "50.25", "EUR", ""), nil, ""},
+		{"refunded in part since", knownCapture("PARTIALLY_REFUNDED", "50.25", "EUR", ""), nil, ""},
+		{"another amount", knownCapture("COMPLETED", "0.25", "EUR", ""), nil, "amount"},
+		{"a cent less", knownCapture("COMPLETED", "50.24", "EUR", ""), nil, "amount"},
+		{"a negative amount", knownCapture("COMPLETED", "-50.25", "EUR", ""), nil, "amount"},
+		{"another currency", knownCapture("COMPLETED", "50.25", "HUF", ""), nil, "currency"},
+		{"pending", knownCapture("PENDING", "50.25", "EUR", ""), nil, "not received"},
+		{"declined", knownCapture("DECLINED", "50.25", "EUR", ""), nil, "not received"},
+		{"failed", knownCapture("FAILED", "50.25", "EUR", ""), nil, "not received"},
+		{"a sale's word for it", knownCapture("completed", "50.25", "EUR", ""), nil, "not received"},
+		{"no status", []reply{{status: 200, body: `{"id":"PAY7","amount":{"value":"50.25","currency_code":"EUR"}}`}}, nil, "not received"},
+		{"another payment", []reply{{status: 200, body: `{"id":"PAY8","status":"COMPLETED","amount":{"value":"50.25","currency_code":"EUR"}}`}}, nil, "another payment"},
+		{"one of its references", knownCapture("COMPLETED", "50.25", "EUR", `,"invoice_id":"INV-1"`), nil, "order"},
+		{"another order", knownCapture("COMPLETED", "50.25", "EUR", `,"custom_id":"1002","invoice_id":"INV-1"`), nil, "order"},
+		{"unknown", nil, nil, "no such payment"},
+		{"a sale", nil, knownSale("completed", "50.25", ""), ""},
+		{"a sale with its references", nil, knownSale("completed", "50.25", `,"custom":"1001","invoice_number":"INV-1"`), ""},
+		{"a sale for another order", nil, knownSale("completed", "50.25", `,"custom":"1002","invoice_number":""`), "order"},
+		{"a sale refunded in part since", nil, knownSale("partially_refunded", "50.25", ""), ""},
+		{"a sale refunded since", nil, knownSale("refunded", "50.25", ""), ""},
+		{"a sale whose hold is over", nil, knownSale("completed", "50.25", `,"payment_hold_status":"PAID_OUT"`), ""},
+		{"a sale that is held", nil, knownSale("completed", "50.25", `,"payment_hold_status":"HELD"`), "not received"},
+		{"a pending sale", nil, knownSale("pending", "50.25", ""), "not received"},
+		{"a sale of another amount", nil, knownSale("completed", "5.25", ""), "amount"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := confirming(t, &ledger{replies: map[string][]reply{capturePath: tt.capture, salePath: tt.sale}}).Confirm(t.Context(), told())
+			if tt.forgery == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			e := fault.As(err)
+			if e == nil || e.Kind != fault.Forgery || !strings.Contains(e.Cause, tt.forgery) || e.Hint == "" {
+				t.Fatalf("got %v, want a forgery with %q", err, tt.forgery)
+			}
+			for _, private := range []string{"PAY7", "50", "1001", "1002", clientSecret} {
+				if strings.Contains(e.Error()+e.Hint, private) {
+					t.Errorf("the failure shows %q: %v", private, e)
+				}
+			}
+		})
+	}
+}
+
+// A PayPal that cannot be asked contradicts nothing.
+func TestConfirmOutages(t *testing.T) {
+	html := "<html>down " + clientSecret + "</html>"
+	tests := []struct {
+		name  string
+		reply reply
+		want  fault.Kind
+		after time.Duration
+	}{
+		{"400", reply{status: 400, body: `{"name":"INVALID_REQUEST"}`}, fault.BadRequest, 0},
+		{"401 for ever", reply{status: 401, body: `{"error":"invalid_token"}`}, fault.Credentials, 0},
+		{"403", reply{status: 403, body: `{"name":"NOT_AUTHORIZED"}`}, fault.Rights, 0},
+		{"408", reply{status: 408}, fault.Timeout, 0},
+		{"429", reply{status: 429}, fault.RateLimited, 0},
+		{"429 with seconds", reply{status: 429, after: "17"}, fault.RateLimited, 17 * time.Second},
+		{"429 with a day", reply{status: 429, after: "86400"}, fault.RateLimited, time.Hour},
+		{"429 with nonsense", reply{status: 429, after: "-5 soon"}, fault.RateLimited, 0},
+		{"500", reply{status: 500, body: html}, fault.Unavailable, 0},
+		{"503 with seconds", reply{status: 503, after: "9"}, fault.Unavailable, 9 * time.Second},
+		{"a redirect", reply{status: 302}, fault.Unavailable, 0},
+		{"no content", reply{status: 204}, fault.Unavailable, 0},
+		{"a page", reply{status: 200, body: html}, fault.Unavailable, 0},
+		{"nothing", reply{status: 200}, fault.Unavailable, 0},
+		{"half an answer", reply{status: 200, body: `{"id":"PAY7","amount":{"val`}, fault.Unavailable, 0},
+		{"no amount", reply{status: 200, body: `{"id":"PAY7","status":"COMPLETED"}`}, fault.Unavailable, 0},
+		{"an unreadable amount", reply{status: 200, body: `{"id":"PAY7","status":"COMPLETED","amount":{"value":"5e1","currency_code":"EUR"}}`}, fault.Unavailable, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := &ledger{replies: map[string][]reply{capturePath: {tt.reply}}}
+			err := confirming(t, l).Confirm(t.Context(), told())
+			e := fault.As(err)
+			if e == nil || e.Kind != tt.want || e.RetryAfter != tt.after {
+				t.Fatalf("got %#v, want %v after %v", err, tt.want, tt.after)
+			}
+			if text := e.Error() + e.Hint; strings.Contains(text, clientSecret) || strings.Contains(text, "A21") || strings.Contains(text, "PAY7") {
+				t.Errorf("the failure shows what it must not: %v", e)
+			}
+			for _, path := range l.asked {
+				if !strings.HasSuffix(path, capturePath) {
+					t.Errorf("asked on after an outage: %s", path)
+				}
+			}
+		})
+	}
+}
+
+func TestConfirmRenewsARefusedToken(t *testing.T) {
+	l := &ledger{replies: map[string][]reply{capturePath: append([]reply{{status: 401}}, knownCapture("COMPLETED", "50.25", "EUR", "")...)}}
+	s := confirming(t, l)
+	for range 2 {
+		if err := s.Confirm(t.Context(), told()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if l.tokens != 2 || len(l.asked) != 3 {
+		t.Errorf("%d tokens and %d questions, want 2 and 3", l.tokens, len(l.asked))
+	}
+}
+
+func TestConfirmAsksForThePaymentAlone(t *testing.T) {
+	l := &ledger{}
+	p := told()
+	p.ID = "../../x?y#z"
+	if err := confirming(t, l).Confirm(t.Context(), p); fault.KindOf(err) != fault.Forgery {
+		t.Errorf("got %v", err)
+	}
+	for i, want := range []string{"GET /v2/payments/captures/..%2F..%2Fx%3Fy%23z", "GET /v1/payments/sale/..%2F..%2Fx%3Fy%23z"} {
+		if i >= len(l.asked) || l.asked[i] != want {
+			t.Errorf("asked %q, want %q at %d", l.asked, want, i)
+		}
+	}
+}
+
+func TestConfirmWithoutCredentialsAsksNobody(t *testing.T) {
+	if err := source(t, nil).Confirm(t.Context(), told()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfirmWithoutNetwork(t *testing.T) {
+	confirm := func(ctx context.Context, answer remote) error {
+		s := source(t, func(o *Options) { o.Signer, o.Transport, o.ClientID, o.ClientSecret = nil, answer, "id", clientSecret })
+		return s.Confirm(ctx, told())
+	}
+	e := fault.As(confirm(t.Context(), nobody))
+	if e == nil || e.Kind != fault.Network || strings.Contains(e.Error(), "api-m.paypal.com/") {
+		t.Errorf("no network: %v", e)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		silent := remote(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		begin := time.Now()
+		err := confirm(context.Background(), silent)
+		if fault.KindOf(err) != fault.Timeout || time.Since(begin) != apiTimeout {
+			t.Errorf("a silent PayPal: %v after %v", err, time.Since(begin))
+		}
+		ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errors.New("enough"))
+		defer cancel()
+		if err := confirm(ctx, silent); fault.KindOf(err) != fault.Timeout {
+			t.Errorf("a deadline: %v", err)
+		}
+		time.Sleep(apiTimeout) // let the request for a token run out
+	})
+}
