@@ -28,6 +28,7 @@ const (
 	maxAnswer     = 1 << 20
 	maxRetryAfter = time.Hour
 	maxDetail     = 2000
+	maxQuestions  = 4 // about transmissions at a time: strangers cause them
 )
 
 // api talks to PayPal's REST API with the credentials of one app.
@@ -35,6 +36,7 @@ type api struct {
 	base   string
 	client *http.Client
 	tokens tokens
+	free   chan struct{} // a place for each question about a transmission
 }
 
 func newAPI(transport http.RoundTripper, o Options) *api {
@@ -48,7 +50,7 @@ func newAPI(transport http.RoundTripper, o Options) *api {
 		Timeout:       apiTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &api{base: base, client: client, tokens: tokens{
+	return &api{base: base, client: client, free: make(chan struct{}, maxQuestions), tokens: tokens{
 		client: client,
 		config: clientcredentials.Config{
 			ClientID: o.ClientID, ClientSecret: o.ClientSecret,
@@ -66,6 +68,12 @@ func (a *api) verifies(ctx context.Context, t transmission, webhookID string, bo
 	request, err := joinPostback(t, webhookID, body)
 	if err != nil {
 		return false, err
+	}
+	select {
+	case a.free <- struct{}{}:
+		defer func() { <-a.free }()
+	case <-ctx.Done():
+		return false, broken("paypal.verify", ctx.Err())
 	}
 	answer, failure := a.call(ctx, "paypal.verify", http.MethodPost, "/v1/notifications/verify-webhook-signature", request)
 	if failure != nil {
