@@ -178,8 +178,12 @@ func TestQuestionsAreBounded(t *testing.T) {
 				asked.Add(1)
 				most.Store(max(most.Load(), now.Add(1)))
 				defer now.Add(-1)
-				time.Sleep(time.Second)
-				return answer(http.StatusOK, `{"verification_status":"FAILURE"}`), nil
+				select {
+				case <-time.After(time.Second):
+					return answer(http.StatusOK, `{"verification_status":"FAILURE"}`), nil
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
 			})
 		})
 		begin := time.Now()
