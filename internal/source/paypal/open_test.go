@@ -715,67 +715,128 @@ func forge(before, after string, want uint32) []byte {
 	return text
 }
 
-// Every genuine transmission of the corpus, at its own time, with the
-// certificate that was then served. The official sample names an address that
-// never held a certificate, so it is tried under a right one.
-func TestOpenAgreesWithTheCorpus(t *testing.T) {
+// vector is one recorded transmission of the corpus.
+type vector struct {
+	Name      string
+	Headers   map[string]string
+	WebhookID string    `json:"webhook_id"`
+	Body      []byte    `json:"body_base64"`
+	CertFile  string    `json:"cert_file"`
+	VerifyAt  time.Time `json:"verify_at"`
+	Expect    struct {
+		Valid bool `json:"signature_valid"`
+	}
+
+	header http.Header
+	cert   string
+}
+
+func vectors(t *testing.T) []vector {
+	t.Helper()
 	dir := corpus.Dir(t, "vectors/paypal")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no vectors: %v", err)
 	}
-	for _, file := range files {
-		var v struct {
-			Name      string
-			Headers   map[string]string
-			WebhookID string    `json:"webhook_id"`
-			Body      []byte    `json:"body_base64"`
-			CertFile  string    `json:"cert_file"`
-			VerifyAt  time.Time `json:"verify_at"`
-			Expect    struct {
-				Valid bool `json:"signature_valid"`
-			}
-		}
+	all := make([]vector, len(files))
+	for i, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := json.Unmarshal(text, &v); err != nil {
+		v := &all[i]
+		if err := json.Unmarshal(text, v); err != nil {
 			t.Fatal(err)
 		}
 		cert, err := os.ReadFile(filepath.Join(dir, v.CertFile))
 		if err != nil {
 			t.Fatal(err)
 		}
+		v.cert, v.header = string(cert), http.Header{}
+		for name, value := range v.Headers {
+			v.header.Set(name, value)
+		}
+	}
+	return all
+}
+
+// seen gives a source that may even expect the simulator's id in the live world,
+// which New refuses, and to which the transmission's own certificate is served.
+func (v vector) seen(t *testing.T, mode, id string) *Source {
+	t.Helper()
+	s := source(t, func(o *Options) {
+		o.Signer, o.Mode = nil, mode
+		o.Transport = remote(func(*http.Request) (*http.Response, error) { return answer(http.StatusOK, v.cert), nil })
+	})
+	s.webhookID = id
+	return s
+}
+
+// Every genuine transmission of the corpus, at its own time, with the
+// certificate that was then served, under the built-in anchors. The official
+// sample is of the sandbox and names an address that never held a certificate,
+// so it is tried under a right one.
+func TestOpenAgreesWithTheCorpus(t *testing.T) {
+	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
-			h := http.Header{}
-			for name, value := range v.Headers {
-				h.Set(name, value)
+			mode := Live
+			if strings.Contains(v.header.Get("Paypal-Cert-Url"), "sandbox") {
+				mode = Sandbox
 			}
-			opens := func(mode, id string) error {
-				s := source(t, func(o *Options) {
-					o.Signer, o.Mode, o.WebhookID = nil, mode, id
-					o.Transport = remote(func(*http.Request) (*http.Response, error) { return answer(http.StatusOK, string(cert)), nil })
-				})
-				ev, err := s.Open(t.Context(), h, v.Body, v.VerifyAt)
-				if err == nil && (ev.ProviderID == "" || ev.Topic == "" || ev.SecretSlot != "offline") {
+			opens := func(mode, id string, h http.Header, body []byte, at time.Time) error {
+				ev, err := v.seen(t, mode, id).Open(t.Context(), h, body, at)
+				if err == nil && (ev.ProviderID == "" || ev.Topic == "" || ev.SecretSlot != offline || !ev.StrictBody || ev.DeliveryID != h.Get("Paypal-Transmission-Id")) {
 					t.Errorf("got %+v", ev)
 				}
 				return err
 			}
-			if v.CertFile == "cert-java-sdk-2017.pem" {
-				if err := opens(Sandbox, v.WebhookID); fault.KindOf(err) != fault.BadSignature {
+			if mode == Sandbox {
+				if err := opens(mode, v.WebhookID, v.header, v.Body, v.VerifyAt); fault.KindOf(err) != fault.BadSignature {
 					t.Errorf("under an address that holds no certificates: %v", err)
 				}
-				h.Set("Paypal-Cert-Url", sandboxCertificates+"CERT-2017")
+				v.header.Set("Paypal-Cert-Url", sandboxCertificates+"CERT-2017")
 			}
-			if err := opens(Sandbox, v.WebhookID); (err == nil) != v.Expect.Valid {
-				t.Errorf("valid is %v, but Open says %v", v.Expect.Valid, err)
+			for _, world := range []string{mode, Sandbox} {
+				if err := opens(world, v.WebhookID, v.header, v.Body, v.VerifyAt); (err == nil) != v.Expect.Valid {
+					t.Errorf("valid is %v, but Open in the %s world says %v", v.Expect.Valid, world, err)
+				}
 			}
-			if err := opens(Live, "1A2B3C4D5E6F"); fault.KindOf(err) != fault.BadSignature {
-				t.Errorf("for another webhook: %v", err)
+			later := v.header.Clone()
+			later.Set("Paypal-Transmission-Time", v.VerifyAt.Add(time.Second).Format(time.RFC3339))
+			for name, err := range map[string]error{
+				"for another webhook": opens(mode, "1A2B3C4D5E6F", v.header, v.Body, v.VerifyAt),
+				"with another time":   opens(mode, v.WebhookID, later, v.Body, v.VerifyAt),
+				"with another body":   opens(mode, v.WebhookID, v.header, append([]byte(" "), v.Body...), v.VerifyAt),
+				"months later":        opens(mode, v.WebhookID, v.header, v.Body, v.VerifyAt.AddDate(0, 3, 0)),
+			} {
+				if fault.KindOf(err) != fault.BadSignature {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if v.WebhookID == simulatorID {
+				if _, err := New(Options{WebhookID: v.WebhookID}); err == nil {
+					t.Error("a live source took the simulator's id")
+				}
 			}
 		})
+	}
+}
+
+// When its certificate has run out a recorded transmission says nothing any
+// more: it is neither taken nor called a forgery.
+func TestCorpusCertificatesRunOut(t *testing.T) {
+	for _, v := range vectors(t) {
+		cert := parsePEM([]byte(v.cert))
+		if len(cert) == 0 {
+			t.Fatalf("%s: no certificate", v.CertFile)
+		}
+		if v.VerifyAt.Before(cert[0].NotBefore) || v.VerifyAt.After(cert[0].NotAfter) {
+			t.Errorf("%s: recorded outside its certificate's time", v.Name)
+		}
+		certificates := v.seen(t, Live, v.WebhookID).certificates
+		if _, err := certificates.get(t.Context(), liveCertificates+"CERT", cert[0].NotAfter.Add(time.Second)); !errors.Is(err, errUntrusted) {
+			t.Errorf("%s: %v", v.CertFile, err)
+		}
 	}
 }
 
