@@ -319,3 +319,29 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// The recorded transmissions as well: what two of them book, and that the
+// others book nothing.
+func TestDecodeTransmissionsOfTheCorpus(t *testing.T) {
+	want := map[string]string{captureCompleted: "12A34567BC123456S 30.00 USD", saleCompleted: "80021663DE681814L 0.48 USD"}
+	for _, v := range vectors(t) {
+		var named struct {
+			Topic string `json:"event_type"`
+		}
+		if err := json.Unmarshal(v.Body, &named); err != nil {
+			t.Fatal(err)
+		}
+		c, err := decode(t, named.Topic, string(v.Body))
+		if err != nil {
+			t.Errorf("%s: %v", v.Name, err)
+			continue
+		}
+		got := ""
+		if c.Payment != nil {
+			got = c.Payment.ID + " " + c.Payment.Amount.String()
+		}
+		if got != want[named.Topic] {
+			t.Errorf("%s: got %q, want %q", v.Name, got, want[named.Topic])
+		}
+	}
+}
