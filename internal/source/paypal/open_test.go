@@ -3,6 +3,9 @@ package paypal
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -190,6 +193,20 @@ func TestOpenRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	as := func(id, at string) http.Header { // signed well, but under a name or time that is none
+		made := transmission{id: id, time: at}
+		sum := sha256.Sum256(made.message(webhookID, []byte(saleBody)))
+		signature, err := rsa.SignPKCS1v15(nil, signer().key, crypto.SHA256, sum[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := with("Paypal-Transmission-Id", id)
+		h.Set("Paypal-Transmission-Time", at)
+		h.Set("Paypal-Transmission-Sig", base64.StdEncoding.EncodeToString(signature))
+		return h
+	}
+	otherBits := []byte(good.Get("Paypal-Transmission-Sig")) // the last letter holds four bits that count for nothing
+	otherBits[len(otherBits)-3]++
 	twice := good.Clone()
 	twice.Add("Paypal-Transmission-Sig", good.Get("Paypal-Transmission-Sig"))
 	tests := []struct {
@@ -209,11 +226,14 @@ func TestOpenRefuses(t *testing.T) {
 		{"a weaker algorithm", with("Paypal-Auth-Algo", "SHA1withRSA"), saleBody, fault.BadSignature},
 		{"the algorithm in another case", with("Paypal-Auth-Algo", "sha256WithRSA"), saleBody, fault.BadSignature},
 		{"another transmission id", with("Paypal-Transmission-Id", "another"), saleBody, fault.BadSignature},
-		{"a transmission id with a bar", with("Paypal-Transmission-Id", "a|b"), saleBody, fault.BadSignature},
-		{"an endless transmission id", with("Paypal-Transmission-Id", strings.Repeat("a", 51)), saleBody, fault.BadSignature},
+		{"a transmission id with a bar", as("a|b", "2000-01-01T00:00:00Z"), saleBody, fault.BadSignature},
+		{"an endless transmission id", as(strings.Repeat("a", 51), "2000-01-01T00:00:00Z"), saleBody, fault.BadSignature},
 		{"another time", with("Paypal-Transmission-Time", "2000-01-01T00:00:01Z"), saleBody, fault.BadSignature},
 		{"the same time in other words", with("Paypal-Transmission-Time", "2000-01-01T00:00:00+00:00"), saleBody, fault.BadSignature},
-		{"a time that is none", with("Paypal-Transmission-Time", "2018-19-12T22:20:32Z"), saleBody, fault.BadSignature},
+		{"a time that is none", as("id", "2018-19-12T22:20:32Z"), saleBody, fault.BadSignature},
+		{"a time with a bar", as("id", "2000-01-01T00:00:00Z|x"), saleBody, fault.BadSignature},
+		{"the signature in other letters", with("Paypal-Transmission-Sig", string(otherBits)), saleBody, fault.BadSignature},
+		{"the signature in two lines", with("Paypal-Transmission-Sig", good.Get("Paypal-Transmission-Sig")[:40]+"\r\n"+good.Get("Paypal-Transmission-Sig")[40:]), saleBody, fault.BadSignature},
 		{"cut short", with("Paypal-Transmission-Sig", base64.StdEncoding.EncodeToString(sig[:len(sig)-1])), saleBody, fault.BadSignature},
 		{"cut in its base64", with("Paypal-Transmission-Sig", good.Get("Paypal-Transmission-Sig")[:41]), saleBody, fault.BadSignature},
 		{"hex", with("Paypal-Transmission-Sig", hex.EncodeToString(sig)), saleBody, fault.BadSignature},
@@ -842,6 +862,8 @@ func TestCorpusCertificatesRunOut(t *testing.T) {
 
 func FuzzReadTransmission(f *testing.F) {
 	f.Add("id", "2000-01-01T00:00:00Z", "AAAA", liveCertificates+"CERT-1", algorithm)
+	f.Add("a|b", "2000-01-01T00:00:00Z", "AAAA", liveCertificates+"CERT-1", algorithm)
+	f.Add("id", "2000-01-01T00:00:00.5+01:00", "AA==", sandboxCertificates+"CERT-1", algorithm)
 	f.Add("a|b", "2000-01-01T00:00:00,5Z", "AA==", "https://api.paypal.com@x/", "SHA1withRSA")
 	f.Add("", "", "", "", "")
 	s := source(f, nil)
