@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
+	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/urfave/cli/v3"
 )
 
@@ -24,7 +25,7 @@ func eventsCommand() *cli.Command {
 					&cli.StringFlag{Name: "q", Usage: "part of an id, provider id or subject"},
 					&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most this many"},
 				},
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
 					return usageOr(in.List(ctx, app.ListOptions{
 						State: cmd.String("state"), Source: cmd.String("source"), Topic: cmd.String("topic"),
 						Since: cmd.String("since"), Query: cmd.String("q"), Limit: cmd.Int("limit"),
@@ -33,20 +34,20 @@ func eventsCommand() *cli.Command {
 			},
 			{
 				Name: "show", Usage: "show an event with its attempts and documents", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
 					return in.Show(ctx, cmd.Args().First())
 				}),
 			},
 			{
 				Name: "replay", Usage: "try an event again", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
 					return in.Replay(ctx, cmd.Args().First())
 				}),
 			},
 			{
 				Name: "dismiss", Usage: "give an event up, with a reason", ArgsUsage: "ID", OnUsageError: onUsageError,
 				Flags: []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "reason", Required: true, Usage: "why, for the record"}},
-				Action: withInbox(func(ctx context.Context, cmd *cli.Command, in *app.InboxTool) error {
+				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
 					return in.Dismiss(ctx, cmd.Args().First(), cmd.String("reason"))
 				}),
 			},
@@ -58,7 +59,7 @@ func eventsCommand() *cli.Command {
 }
 
 // withInbox opens the configured inbox, beside a running service or without.
-func withInbox(action func(context.Context, *cli.Command, *app.InboxTool) error) cli.ActionFunc {
+func withInbox(action func(context.Context, config.Config, *cli.Command, *app.InboxTool) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		if cmd.ArgsUsage == "ID" && cmd.Args().First() == "" {
 			return usage(errors.New("name the event: its id, or at least six characters of it"))
@@ -71,7 +72,7 @@ func withInbox(action func(context.Context, *cli.Command, *app.InboxTool) error)
 		if err != nil {
 			return err
 		}
-		return errors.Join(action(ctx, cmd, in), in.Close())
+		return errors.Join(action(ctx, cfg, cmd, in), in.Close())
 	}
 }
 

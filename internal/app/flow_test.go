@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -248,5 +249,39 @@ func TestEventJSON(t *testing.T) {
 	}
 	if docs := fmt.Sprint(got["documents"]); !strings.Contains(docs, "/app/sales-order/SAL-ORD-") {
 		t.Errorf("documents %s have no link", docs)
+	}
+}
+
+// TestDryRun shows what a dead event would make, and makes nothing.
+func TestDryRun(t *testing.T) {
+	faults, err := sandbox.ParseFaults("kind=403,doctype=Sales Order,method=POST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startService(t, sandbox.Options{Faults: faults}, nil)
+	s.sample(t, "shopify", "orders/create", "order")
+	s.until(t, "not tried", func() bool { return strings.Contains(s.log.String(), "event attempted") })
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	tool, err := app.OpenInboxTool(t.Context(), s.cfg, &out, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tool.Close()
+	s.site.ResetRequests()
+	if err := tool.DryRun(t.Context(), s.cfg, event.NewID("shopify", "order")); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"exists": "Ada Byron"`, `"doctype": "Sales Order"`, `"po_no": "#1001"`, `"rate": 10.83`, `"rate": 10.84`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not in %s", want, &out)
+		}
+	}
+	for _, r := range s.site.Requests() {
+		if strings.HasPrefix(r.Path, "/api/resource/") && r.Method != http.MethodGet {
+			t.Errorf("the dry run sent %s %s", r.Method, r.Path)
+		}
 	}
 }

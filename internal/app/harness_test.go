@@ -95,6 +95,7 @@ func (s signers) sign(t testing.TB, source, topic, eventID string, body []byte) 
 // service is a running service with an in-memory ERPNext behind it.
 type service struct {
 	*app.App
+	cfg     config.Config
 	site    *sandbox.Site
 	signers signers
 	log     *buffer
@@ -121,6 +122,7 @@ func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) 
 	if change != nil {
 		change(&cfg)
 	}
+	s.cfg = cfg
 	var err error
 	s.App, err = app.New(t.Context(), cfg, app.Options{
 		Log: zerolog.New(s.log), PayPalTransport: s.signers.pal.Transport(nil), CustomersFresh: time.Hour,

@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
+	"github.com/ledgerhook/ledgerhook/internal/posting"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/rs/zerolog"
 )
@@ -147,6 +148,61 @@ func (t *InboxTool) Replay(ctx context.Context, id string) error {
 		return unknownEvent(id, err)
 	}
 	return t.done("pending", id, "is pending again: a running service takes it within half a minute")
+}
+
+// DryRun prints the documents that an event would make with today's books and
+// sheet, and makes none. It reads from ERPNext.
+func (t *InboxTool) DryRun(ctx context.Context, cfg config.Config, id string) error {
+	ev, _, _, err := t.inbox.Get(ctx, id)
+	if err != nil {
+		return unknownEvent(id, err)
+	}
+	plan, ignored, err := t.plan(ctx, cfg, ev)
+	if err != nil {
+		return withHint(err)
+	}
+	if ignored != "" {
+		_, err = fmt.Fprintf(t.out, "nothing to book: %s\n", ignored)
+		return err
+	}
+	return t.encode(plan)
+}
+
+func (t *InboxTool) plan(ctx context.Context, cfg config.Config, ev event.Event) (posting.Plan, string, error) {
+	sources, err := openSources(cfg, nil)
+	if err != nil {
+		return posting.Plan{}, "", err
+	}
+	src, ok := sources[ev.Source]
+	if !ok {
+		return posting.Plan{}, "", fmt.Errorf("the event's source %s is not configured", ev.Source)
+	}
+	content, err := src.Decode(ev)
+	if err != nil {
+		return posting.Plan{}, "", err
+	}
+	site, err := OpenSite(cfg, nil, zerolog.Nop())
+	if err != nil {
+		return posting.Plan{}, "", err
+	}
+	poster := newPoster(cfg, site, t.inbox, sources, Options{})
+	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
+	var plan posting.Plan
+	switch {
+	case content.Order != nil:
+		plan, err = poster.PlanOrder(ctx, origin, *content.Order)
+	case content.Payment != nil:
+		plan, err = poster.PlanPayment(ctx, origin, *content.Payment)
+	}
+	return plan, content.Ignored, err
+}
+
+// withHint adds what a person can do about a failure.
+func withHint(err error) error {
+	if f := fault.As(err); f != nil && f.Hint != "" {
+		return fmt.Errorf("%w\n  %s", err, f.Hint)
+	}
+	return err
 }
 
 // Dismiss gives an event up.

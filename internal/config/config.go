@@ -63,8 +63,13 @@ type OAuth struct {
 // Shopify holds the secrets of one shop; it is off without any.
 type Shopify struct{ Secrets []Secret }
 
-// Stripe holds the signing secrets of one endpoint; it is off without any.
-type Stripe struct{ Secrets []Secret }
+// Stripe holds the signing secrets of one endpoint; it is off without any. The
+// API key is taken and checked, but nothing is asked of Stripe's API yet.
+type Stripe struct {
+	Secrets []Secret
+	APIKey  Secret
+	APIURL  string // overrides Stripe's, for tests
+}
 
 // PayPal is one webhook of one REST app; it is off without a webhook id.
 type PayPal struct {
@@ -126,7 +131,11 @@ func (p *parser) parse(e environment) Config {
 			Writers:     p.number("ERPNEXT_WRITERS", e.ErpnextWriters, 1, 32),
 		},
 		Shopify: Shopify{Secrets: p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile})},
-		Stripe:  Stripe{Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile})},
+		Stripe: Stripe{
+			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
+			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
+			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeAPIURL),
+		},
 		PayPal: PayPal{
 			WebhookID:    e.PaypalWebhookID,
 			ClientID:     e.PaypalClientID,

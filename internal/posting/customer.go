@@ -13,28 +13,48 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
 )
 
+// found is a customer that exists, or the one that is to be made.
+type found struct {
+	name   string           // ERPNext's; "" = there is none
+	wanted erpnext.Customer // to be made when there is none
+	email  string           // of the wanted one, to be remembered
+	fresh  bool             // found in a way that the memory does not hold yet
+}
+
 // customer finds or makes the ERPNext customer of an order: by the shop's
 // customer id, then by e-mail, never by name. It returns ERPNext's name.
 func (p *Poster) customer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party, r *Result) (string, error) {
-	if party == nil || (party.ID == "" && party.Email == "") {
-		return p.standIn(ctx, b, o, "guest", p.GuestCustomer, "Shop Guest", r)
+	f, err := p.seekCustomer(ctx, b, o, party)
+	if err != nil {
+		return "", err
 	}
-	key := customerKey(o, *party)
-	name, ok, err := p.known(ctx, erpnext.DocCustomer, key)
+	return p.ensureCustomer(ctx, f, r)
+}
+
+func (p *Poster) seekCustomer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party) (found, error) {
+	if party == nil || (party.ID == "" && party.Email == "") {
+		return p.seekStandIn(ctx, b, o, "guest", p.GuestCustomer, "Shop Guest")
+	}
+	f := found{wanted: b.Customer(*party, customerKey(o, *party)), email: party.Email}
+	name, ok, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
 	if err != nil || ok {
-		return name, err
+		f.name = name
+		return f, err
 	}
 	if party.Email != "" {
-		name, ok, err = p.customers.byEmail(ctx, party.Email)
-		if err != nil {
-			return "", err
-		}
-		if ok {
-			r.add(event.Document{DocType: erpnext.DocCustomer, Name: name, Key: key})
-			return name, nil
-		}
+		f.name, f.fresh, err = p.customers.byEmail(ctx, party.Email)
 	}
-	return p.makeCustomer(ctx, b.Customer(*party, key), party.Email, r)
+	return f, err
+}
+
+func (p *Poster) ensureCustomer(ctx context.Context, f found, r *Result) (string, error) {
+	if f.name == "" {
+		return p.makeCustomer(ctx, f.wanted, f.email, r)
+	}
+	if f.fresh {
+		r.add(event.Document{DocType: erpnext.DocCustomer, Name: f.name, Key: f.wanted.Key})
+	}
+	return f.name, nil
 }
 
 // customerKey names a party by the shop's id, or a guest by a digest of the
@@ -73,19 +93,16 @@ func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email str
 	return stored.Name, memoryError("posting.customer", p.Memory.Remember(ctx, "", docs...))
 }
 
-// standIn gives the customer that stands for nobody known: the configured one,
-// or one of our own with a fixed key.
-func (p *Poster) standIn(ctx context.Context, b mapping.Books, o Origin, kind, configured, title string, r *Result) (string, error) {
+// seekStandIn finds the customer that stands for nobody known: the configured
+// one, or one of our own with a fixed key.
+func (p *Poster) seekStandIn(ctx context.Context, b mapping.Books, o Origin, kind, configured, title string) (found, error) {
 	if configured != "" {
-		return configured, nil
+		return found{name: configured}, nil
 	}
-	key := o.Key("customer", kind)
-	name, ok, err := p.known(ctx, erpnext.DocCustomer, key)
-	if err != nil || ok {
-		return name, err
-	}
-	c := b.Customer(commerce.Party{FirstName: title}, key)
-	return p.makeCustomer(ctx, c, "", r)
+	f := found{wanted: b.Customer(commerce.Party{FirstName: title}, o.Key("customer", kind))}
+	name, _, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
+	f.name = name
+	return f, err
 }
 
 // known asks the memory for a document's name.

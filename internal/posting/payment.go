@@ -61,7 +61,11 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 		w.onAccount("the order that the payment names is not in ERPNext",
 			"when the order is there, allocate the payment to it with ERPNext's Payment Reconciliation")
 	}
-	customer, err := w.payer(ctx, order)
+	payer, err := w.payer(ctx, order)
+	if err != nil {
+		return err
+	}
+	customer, err := w.ensureCustomer(ctx, payer, &w.result)
 	if err != nil {
 		return err
 	}
@@ -161,20 +165,20 @@ func orderData(so erpnext.Stored) map[string]string {
 
 // payer is the order's customer, else the one with the payer's e-mail, else
 // the one who stands for nobody known.
-func (w *paymentWork) payer(ctx context.Context, order *event.Document) (string, error) {
+func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, error) {
 	if order != nil {
-		return order.Data["customer"], nil
+		return found{name: order.Data["customer"]}, nil
 	}
 	if mapping.ValidEmail(w.pay.PayerEmail) {
 		name, ok, err := w.customers.byEmail(ctx, w.pay.PayerEmail)
 		if err != nil || ok {
-			return name, err
+			return found{name: name}, err
 		}
 	}
 	if w.result.Warn == nil {
 		w.onAccount("nobody knows the payer", "find out whose payment it is and move it to that customer")
 	}
-	return w.standIn(ctx, w.books, w.origin, "unknown-payer", w.UnknownPayer, "Unknown payer ("+w.origin.Source+")", &w.result)
+	return w.seekStandIn(ctx, w.books, w.origin, "unknown-payer", w.UnknownPayer, "Unknown payer ("+w.origin.Source+")")
 }
 
 // allocation gives the order as much of the payment as it is worth; the rest
