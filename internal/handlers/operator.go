@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"net/http/pprof"
@@ -53,6 +54,7 @@ func Operator(o OperatorOptions) http.Handler {
 	r.Get("/healthz", healthz)
 	r.Get("/readyz", readyz(o.Ready))
 	r.Method(http.MethodGet, "/metrics", o.Metrics)
+	r.Get("/api/v1/openapi.json", describe)
 	r.Group(func(r chi.Router) {
 		r.Use(bearer(o.Token), http.NewCrossOriginProtection().Handler)
 		r.Get("/api/v1/events", api.list)
@@ -67,6 +69,15 @@ func Operator(o OperatorOptions) http.Handler {
 		r.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	})
 	return r
+}
+
+//go:embed openapi.json
+var openapi []byte
+
+// describe serves the event API's description.
+func describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openapi) // the client is gone when this fails
 }
 
 // bearer asks for the operator's token. Digests are compared, so that neither

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
@@ -141,5 +142,33 @@ func TestEventAPIRefusesForeignOrigins(t *testing.T) {
 	w := ask(h, "POST", "/api/v1/events/ev_a/replay", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site")
 	if w.Code != http.StatusForbidden || events.replayed != "" {
 		t.Errorf("a cross-site replay = %d, replayed %q", w.Code, events.replayed)
+	}
+}
+
+// The description names exactly the API's routes.
+func TestOpenAPIDescribesTheRoutes(t *testing.T) {
+	h, _ := newOperator("")
+	var api struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(ask(h, "GET", "/api/v1/openapi.json", "").Body.Bytes(), &api); err != nil {
+		t.Fatal(err)
+	}
+	served := 0
+	err := chi.Walk(h.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if strings.HasPrefix(route, "/api/") {
+			served++
+			if _, ok := api.Paths[route][strings.ToLower(method)]; !ok {
+				t.Errorf("%s %s is not described", method, route)
+			}
+		}
+		return nil
+	})
+	described := 0
+	for _, methods := range api.Paths {
+		described += len(methods)
+	}
+	if err != nil || described != served {
+		t.Errorf("%d routes are described, %d served (%v)", described, served, err)
 	}
 }
