@@ -37,7 +37,7 @@ var records = []record{
 // signature does not bind the body, the API does. A payment that PayPal does not
 // know, or knows with another amount, currency, state or order, is a Forgery; a
 // later refund is none. Other failures say that PayPal could not be asked: Network,
-// Timeout, Unavailable, RateLimited, Credentials, Rights. Without credentials
+// Timeout, Unavailable, RateLimited, Credentials, Rights, BadRequest. Without credentials
 // there is nobody to ask, and every payment passes.
 func (s *Source) Confirm(ctx context.Context, p commerce.Payment) error {
 	if s.api == nil {
