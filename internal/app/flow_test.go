@@ -285,3 +285,30 @@ func TestDryRun(t *testing.T) {
 		}
 	}
 }
+
+// TestIntakeGoesOnWhileERPNextIsDown takes events while every request to
+// ERPNext fails, says so, stays ready, and books them when it is back.
+func TestIntakeGoesOnWhileERPNextIsDown(t *testing.T) {
+	faults, err := sandbox.ParseFaults("kind=502-html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startService(t, sandbox.Options{}, nil)
+	s.until(t, "never warm", func() bool { return strings.Contains(s.log.String(), "erpnext is ready") })
+	s.site.SetFaults(faults)
+	for i := range 5 {
+		s.sample(t, "shopify", "orders/create", fmt.Sprint("order-", i), "5551234567890", fmt.Sprint(5551234567800+i), `"#1001"`, fmt.Sprintf(`"#%d"`, 3000+i))
+	}
+	s.until(t, "the breaker does not open", func() bool { return !strings.Contains(s.operator(t, "/metrics"), "ledgerhook_breaker_state 0") })
+	if code, answer := s.do(t, http.MethodGet, "/readyz", nil, nil); code != http.StatusOK {
+		t.Errorf("readyz = %d %s while ERPNext is down", code, answer)
+	}
+	s.site.SetFaults(nil)
+	s.settle(t)
+	if orders := s.documents("Sales Order", ""); len(orders) != 5 {
+		t.Errorf("%d orders after recovery, want 5", len(orders))
+	}
+	if stats, err := s.Inbox().Stats(t.Context()); err != nil || stats.ByState[event.Done] != 5 {
+		t.Errorf("ended %+v, %v", stats.ByState, err)
+	}
+}
