@@ -16,7 +16,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,6 +23,7 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/source/secrets"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
 )
 
@@ -39,37 +39,23 @@ type Options struct {
 
 // Source opens and decodes the deliveries of one shop.
 type Source struct {
-	secrets [][]byte
+	secrets secrets.Set
 }
 
-// New makes a source. It refuses to be without a secret, or with an empty one:
-// anyone could sign with that.
+// New makes a source. It refuses to be without a secret, or with an empty one.
 func New(o Options) (*Source, error) {
-	if len(o.Secrets) == 0 {
-		return nil, errors.New("shopify: no secret")
+	set, err := secrets.New(provider, o.Secrets)
+	if err != nil {
+		return nil, err
 	}
-	s := &Source{}
-	for i, secret := range o.Secrets {
-		if strings.TrimSpace(secret) == "" {
-			return nil, errors.New("shopify: secret " + strconv.Itoa(i+1) + " is empty")
-		}
-		s.secrets = append(s.secrets, []byte(secret))
-	}
-	return s, nil
+	return &Source{secrets: set}, nil
 }
 
 // Provider is "shopify".
 func (s *Source) Provider() string { return provider }
 
-// Slots are the values that Event.SecretSlot can take: the positions of the
-// secrets, counted from 0.
-func (s *Source) Slots() []string {
-	slots := make([]string, len(s.secrets))
-	for i := range slots {
-		slots[i] = strconv.Itoa(i)
-	}
-	return slots
-}
+// Slots are the values that Event.SecretSlot can take.
+func (s *Source) Slots() []string { return s.secrets.Slots() }
 
 // Open verifies a delivery and names its event. The event's Source and
 // ReceivedAt are the caller's. Kinds of failure: BadSignature, and Malformed for
