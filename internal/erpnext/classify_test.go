@@ -152,6 +152,7 @@ func TestClassify(t *testing.T) {
 		{"no items", creating, 500, errorBody("TypeError", "TypeError: 'NoneType' object is not iterable"), fault.BadRequest, "TypeError", ""},
 		{"type error, v14", creating, 500, errorBody("", "TypeError: 'NoneType' object is not iterable"), fault.BadRequest, "TypeError", ""},
 		{"bad date", creating, 500, errorBody("OperationalError", "pymysql.err.OperationalError: (1292, \"Incorrect date value\")"), fault.BadRequest, "OperationalError: 1292", ""},
+		{"text longer than its column once escaped", creating, 500, errorBody("DataError", "pymysql.err.DataError: (1406, \"Data too long for column 'item_name' at row 1\")"), fault.Rejected, "DataError: too long: item_name", ""},
 		{"poisoned insert", creating, 500, errorBody("OperationalError", "pymysql.err.OperationalError: (1054, \"Unknown column 'custom_bad' in 'INSERT INTO'\")"), fault.Maintenance, "OperationalError: 1054 custom_bad", ""},
 		{"poisoned insert, older MariaDB", creating, 500, errorBody("OperationalError", "pymysql.err.OperationalError: (1054, \"Unknown column 'custom_bad' in 'field list'\")"), fault.Maintenance, "OperationalError: 1054 custom_bad", ""},
 		{"bad order", listing, 500, errorBody("OperationalError", "pymysql.err.OperationalError: (1054, \"Unknown column 'nope' in 'ORDER BY'\")"), fault.BadRequest, "OperationalError: 1054 nope", ""},

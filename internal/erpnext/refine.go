@@ -259,8 +259,18 @@ func refineData(_ request, s said, v *verdict) {
 		v.field, v.cause = m[1], "no field "+m[1]
 		return
 	}
+	if m := tooLong.FindStringSubmatch(s.exception); m != nil {
+		// The database's own class of that name: frappe measures before it
+		// escapes HTML, which makes texts longer.
+		v.kind, v.field, v.cause = fault.Rejected, m[1], "too long: "+m[1]
+		v.hint = "a text is too long for its field: shorten it in the shop, or enter the document by hand"
+		return
+	}
 	v.hint = hintOurs
 }
+
+// tooLong is MariaDB's refusal 1406.
+var tooLong = regexp.MustCompile(`\(1406, "Data too long for column '([a-z0-9_]+)'`)
 
 var fieldNames = regexp.MustCompile(`^[a-z0-9_]+(, [a-z0-9_]+)*$`)
 

@@ -69,11 +69,19 @@ func unmapped(what, setting string) *fault.Error {
 	}
 }
 
-// cut shortens a text to n runes, so that ERPNext does not refuse it.
+// cut makes a text fit for ERPNext: without angle brackets (ERPNext refuses
+// them in names, and escapes a text that has them, which makes it longer than
+// its field) and at most n runes long.
 func cut(text string, n int) string {
-	runes := []rune(strings.TrimSpace(text))
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r == '<' || r == '>' {
+			return -1
+		}
+		return r
+	}, text))
+	runes := []rune(text)
 	if len(runes) <= n {
-		return string(runes)
+		return text
 	}
 	return string(runes[:n-1]) + "…"
 }

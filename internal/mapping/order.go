@@ -11,8 +11,10 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// maxText is the length of ERPNext's Data fields.
-const maxText = 140
+const (
+	maxText        = 140  // length of ERPNext's Data fields
+	maxDescription = 1000 // of a row; the field itself has no bound that matters
+)
 
 // SalesOrder maps an order so that ERPNext's grand_total becomes exactly the
 // order's Total, in the order's currency:
@@ -115,7 +117,7 @@ func (m *orderMap) addItem(code, title string, p part) {
 // describe makes the description of every row of one item its own: a site may
 // refuse the same item twice, and compares item and description.
 func (m *orderMap) describe(code, title string) string {
-	if title == "" {
+	if title = cut(title, maxDescription); title == "" {
 		title = code
 	}
 	id := strings.ToLower(code) + "\x00" + title

@@ -15,7 +15,7 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 	c := erpnext.Customer{
 		CustomerName: b.customerName(p), CustomerType: "Individual",
 		CustomerGroup: b.CustomerGroup, Territory: b.Territory,
-		FirstName: cut(p.FirstName, maxText), LastName: cut(p.LastName, maxText),
+		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName),
 		Key: key,
 	}
 	if p.Company != "" {
@@ -31,24 +31,28 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 	return c
 }
 
+// maxName bounds a customer's name: the Contact that ERPNext makes with it is
+// called by the name twice, and numbered.
+const maxName = 60
+
 // customerName is the company's, the person's or, of neither, the mailbox's
 // name, without the characters that ERPNext refuses in a name.
 func (b Books) customerName(p commerce.Party) string {
 	mailbox, _, _ := strings.Cut(p.Email, "@")
 	name := firstOf(p.Company, strings.TrimSpace(p.FirstName+" "+p.LastName), mailbox, "Customer "+p.ID)
 	name = strings.Map(func(r rune) rune {
-		if r == '<' || r == '>' || r < ' ' {
-			return -1
+		if r < ' ' {
+			return ' '
 		}
 		return r
 	}, name)
-	name = strings.Join(strings.Fields(name), " ")
+	name = cut(strings.Join(strings.Fields(name), " "), maxName)
 	// These names are taken by ERPNext itself (frappe/model/naming.py, customer.py).
 	if name == "" || strings.EqualFold(name, "customer") || strings.HasPrefix(strings.ToLower(name), "new customer") ||
 		strings.EqualFold(name, b.CustomerGroup) {
-		name = strings.TrimSpace("Shop " + name)
+		return strings.TrimSpace("Shop " + name)
 	}
-	return cut(name, maxText)
+	return name
 }
 
 func (b Books) addAddress(c *erpnext.Customer, a *commerce.Address) {
@@ -64,7 +68,7 @@ func (b Books) addAddress(c *erpnext.Customer, a *commerce.Address) {
 }
 
 var (
-	emailForm = regexp.MustCompile(`^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$`)
+	emailForm = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+)*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)+$`)
 	phoneForm = regexp.MustCompile(`^[0-9 +_\-,.*#()]{1,20}$`) // frappe/utils: validate_phone_number
 )
 
