@@ -189,10 +189,11 @@ func (o *oauth2) renew(ctx context.Context) (string, error) {
 }
 
 // refusedToken classes the token endpoint's refusal: its errors are 400 with
-// {"error": "..."}, unlike all others.
+// {"error": "..."}, unlike all others, and a wrong refresh token or client is
+// a plain 403 (seen on a running 15.71).
 func refusedToken(op string, answer *reply) *fault.Error {
-	if answer.status == http.StatusBadRequest || answer.status == http.StatusUnauthorized {
-		return credentialsFault("the refresh token was refused", "authorise ledgerhook again and store the new refresh token")
+	if s := answer.status; s == http.StatusBadRequest || s == http.StatusUnauthorized || s == http.StatusForbidden {
+		return credentialsFault("the refresh token was refused", "check the OAuth client id, or authorise ledgerhook again and store the new refresh token")
 	}
 	f := classify(request{op: op}, answer)
 	f.Detail = "" // what a token endpoint says may hold a token

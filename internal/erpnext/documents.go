@@ -208,6 +208,10 @@ type Stored struct {
 	PoNo                 string `json:"po_no"`
 	AmendedFrom          string `json:"amended_from"`
 
+	// Items are a Sales Order's rows: in the answer to a create, update or get,
+	// not in that to a look-up.
+	Items []StoredRow `json:"items"`
+
 	// Payment Entry
 	PaymentType       string `json:"payment_type"`
 	Party             string `json:"party"`
@@ -217,6 +221,13 @@ type Stored struct {
 	ReceivedAmount    Number `json:"received_amount"`
 	UnallocatedAmount Number `json:"unallocated_amount"`
 	ReferenceNo       string `json:"reference_no"`
+}
+
+// StoredRow is what callers read of an order's row.
+type StoredRow struct {
+	ItemCode string `json:"item_code"`
+	Qty      Number `json:"qty"`
+	Rate     Number `json:"rate"`
 }
 
 // storedFields are the fields that a look-up by key asks for.

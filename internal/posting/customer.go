@@ -32,6 +32,11 @@ func (p *Poster) customer(ctx context.Context, b mapping.Books, o Origin, party 
 }
 
 func (p *Poster) seekCustomer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party) (found, error) {
+	if party != nil && party.Email != "" && !mapping.ValidEmail(party.Email) {
+		plain := *party // what is no address identifies nobody: two tills may both say "pos@shop"
+		plain.Email = ""
+		party = &plain
+	}
 	if party == nil || (party.ID == "" && party.Email == "") {
 		return p.seekStandIn(ctx, b, o, "guest", p.GuestCustomer, "Shop Guest")
 	}

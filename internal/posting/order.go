@@ -155,16 +155,13 @@ func (w *orderWork) submit(ctx context.Context, so erpnext.SalesOrder, stored er
 		w.result = cancelledByHand(erpnext.DocSalesOrder, stored.Name)
 		return nil
 	}
-	want := erpnext.Num(w.order.Total.Value())
-	if !created && stored.DocStatus == erpnext.Draft && differs(stored.GrandTotal, want) {
-		// A draft of an earlier try, from before something was put right.
-		fields := map[string]any{"items": so.Items, "taxes": so.Taxes, "customer": so.Customer}
-		if err := w.Site.Update(ctx, erpnext.DocSalesOrder, stored.Name, fields, &stored); err != nil {
+	if !created && stored.DocStatus == erpnext.Draft {
+		if err := w.putRight(ctx, so, &stored); err != nil {
 			return err
 		}
 	}
-	if differs(stored.GrandTotal, want) || !strings.EqualFold(stored.Currency, w.order.Currency) {
-		return w.mismatch(stored)
+	if err := w.compare(so, stored); err != nil {
+		return err
 	}
 	if stored.DocStatus == erpnext.Draft {
 		if err := w.Site.Submit(ctx, erpnext.DocSalesOrder, stored.Name, nil); err != nil {
@@ -175,12 +172,56 @@ func (w *orderWork) submit(ctx context.Context, so erpnext.SalesOrder, stored er
 	return nil
 }
 
-func (w *orderWork) mismatch(stored erpnext.Stored) error {
-	return &fault.Error{
-		Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's total differs from the shop's",
-		Hint: fmt.Sprintf("the shop says %s, ERPNext's draft %s says %s: look for a pricing rule, tax template or rounding setting that changed it; the draft was kept",
-			w.order.Total, stored.Name, money.New(stored.GrandTotal.Decimal, stored.Currency)),
+// putRight brings a draft of an earlier try to what is wanted now: something
+// may have been put right since. The header discount is sent too, because a
+// pricing rule that made one leaves it behind.
+func (w *orderWork) putRight(ctx context.Context, so erpnext.SalesOrder, stored *erpnext.Stored) error {
+	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, stored.Name, stored); err != nil {
+		return err
 	}
+	if w.compare(so, *stored) == nil {
+		return nil
+	}
+	return w.Site.Update(ctx, erpnext.DocSalesOrder, stored.Name, map[string]any{
+		"customer": so.Customer, "items": so.Items, "taxes": so.Taxes, "additional_discount_percentage": 0, "discount_amount": 0,
+	}, stored)
+}
+
+// compare finds what ERPNext made different from what the buyer agreed to: the
+// total, the currency or, in a draft, the rows (a free item of a pricing rule
+// leaves the total alone).
+func (w *orderWork) compare(so erpnext.SalesOrder, stored erpnext.Stored) error {
+	if differs(stored.GrandTotal, erpnext.Num(w.order.Total.Value())) || !strings.EqualFold(stored.Currency, w.order.Currency) {
+		return &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's total differs from the shop's",
+			Hint: fmt.Sprintf("the shop says %s, ERPNext's draft %s says %s; %s", w.order.Total, stored.Name,
+				money.New(stored.GrandTotal.Decimal, stored.Currency), hintChanged),
+		}
+	}
+	if stored.DocStatus == erpnext.Draft && !sameRows(so.Items, stored.Items) {
+		return &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's rows differ from the shop's",
+			Hint: "ERPNext's draft " + stored.Name + " has other rows than the shop's order; " + hintChanged,
+		}
+	}
+	return nil
+}
+
+// hintChanged names what changes an order. ERPNext drops ignore_pricing_rule
+// without a word unless the user is a Sales Manager (the field's permlevel is 1).
+const hintChanged = "look for a Pricing Rule (give the API user the role Sales Manager, and ERPNext lets it switch them off), " +
+	"a tax template or a rounding setting that changed it; the draft was kept: replay when it is put right"
+
+func sameRows(sent []erpnext.SalesOrderItem, stored []erpnext.StoredRow) bool {
+	if len(sent) != len(stored) {
+		return false
+	}
+	for i, row := range stored {
+		if differs(row.Qty, sent[i].Qty) || differs(row.Rate, sent[i].Rate) {
+			return false
+		}
+	}
+	return true
 }
 
 // documents are what later events need to find this order by id and by name.

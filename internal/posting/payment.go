@@ -211,8 +211,8 @@ func (w *paymentWork) draft(ctx context.Context, customer string, a *mapping.All
 }
 
 // draftWithLess tries again with what the order still takes, after ERPNext
-// refused the allocation: the order was paid in part by other means. Any other
-// refusal comes back as it was.
+// refused the allocation: the order was paid in part by other means, or was
+// invoiced, and then takes nothing. Any other refusal comes back as it was.
 func (w *paymentWork) draftWithLess(ctx context.Context, customer string, order *event.Document, refusal error) (erpnext.Stored, error) {
 	var so erpnext.Stored
 	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so); err != nil {
@@ -220,13 +220,14 @@ func (w *paymentWork) draftWithLess(ctx context.Context, customer string, order 
 	}
 	asked := w.allocation(order)
 	left := money.New(so.GrandTotal.Sub(so.AdvancePaid.Decimal), so.Currency)
-	if so.DocStatus != erpnext.Submitted || so.Status == "Closed" {
+	if so.DocStatus != erpnext.Submitted || so.Status == "Closed" || so.PerBilled.IsPositive() {
 		left = money.Zero(so.Currency)
 	}
 	if asked == nil || left.Currency() != asked.Amount.Currency() || left.Cmp(asked.Amount) >= 0 {
 		return erpnext.Stored{}, refusal
 	}
-	w.onAccount("the order takes less than was paid", "the difference is on the customer's account: pay it back or allocate it")
+	w.onAccount("the order takes less than was paid",
+		"if the order is invoiced, allocate the payment to the invoice with Payment Reconciliation; else the difference is on the customer's account: pay it back or allocate it")
 	return w.draft(ctx, customer, &mapping.Allocation{Order: order.Name, Amount: left})
 }
 

@@ -161,6 +161,7 @@ func willing(doctype, key string, doc any) (erpnext.Stored, bool, error) {
 		s.Customer, s.Currency = d.Customer, d.Currency
 		for _, row := range d.Items {
 			s.GrandTotal = erpnext.Num(s.GrandTotal.Add(row.Qty.Mul(row.Rate.Decimal)))
+			s.Items = append(s.Items, erpnext.StoredRow{ItemCode: row.ItemCode, Qty: row.Qty, Rate: row.Rate})
 		}
 	case erpnext.PaymentEntry:
 		s.PaidAmount = d.PaidAmount
@@ -306,23 +307,65 @@ func TestOrderThatDoesNotAddUpMakesNothing(t *testing.T) {
 }
 
 func TestDraftOfAnEarlierTryIsPutRight(t *testing.T) {
+	total := "9.99"
 	site := &fakeSite{
 		EnsureFunc: func(doctype, key string, doc any) (erpnext.Stored, bool, error) {
 			s, _, err := willing(doctype, key, doc)
-			if doctype == "Sales Order" {
-				s.GrandTotal = erpnext.Num(decimal.RequireFromString("9.99"))
-			}
-			return s, false, err
+			s.Items = nil // a look-up has none
+			return s, doctype != "Sales Order", err
 		},
 		GetFunc: func(_, name string) (erpnext.Stored, error) {
-			return erpnext.Stored{Name: name, Currency: "USD", GrandTotal: erpnext.Num(decimal.RequireFromString("10.00"))}, nil
+			s := erpnext.Stored{Name: name, Currency: "USD", GrandTotal: erpnext.Num(decimal.RequireFromString(total)),
+				Items: []erpnext.StoredRow{{Qty: erpnext.Num(decimal.NewFromInt(1)), Rate: erpnext.Num(decimal.RequireFromString("10"))}}}
+			total = "10.00" // the update mends it
+			return s, nil
 		},
 	}
 	if _, err := newPoster(site, newMemory(), nil).Order(t.Context(), shop, anOrder()); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(site.calls[2:], ", "); got != "ensure Sales Order, update Sales Order Sales Order-1, submit Sales Order Sales Order-1" {
+	if got := strings.Join(site.calls[2:], ", "); got != "ensure Sales Order, get Sales Order Sales Order-1, update Sales Order Sales Order-1, submit Sales Order Sales Order-1" {
 		t.Errorf("calls %s", got)
+	}
+}
+
+// A pricing rule may add a free item: the total is right and the order is not.
+func TestOrderWithARowThatNobodyOrderedStaysADraft(t *testing.T) {
+	site := &fakeSite{EnsureFunc: func(doctype, key string, doc any) (erpnext.Stored, bool, error) {
+		s, created, err := willing(doctype, key, doc)
+		if doctype == "Sales Order" {
+			s.Items = append(s.Items, erpnext.StoredRow{ItemCode: "GIFT", Qty: erpnext.Num(decimal.NewFromInt(1))})
+		}
+		return s, created, err
+	}}
+	_, err := newPoster(site, newMemory(), nil).Order(t.Context(), shop, anOrder())
+	if f := fault.As(err); f == nil || f.Kind != fault.Mismatch || !strings.Contains(f.Hint, "Pricing Rule") {
+		t.Errorf("got %v, want a mismatch that names pricing rules", err)
+	}
+	if got := strings.Join(site.calls, ", "); strings.Contains(got, "submit") {
+		t.Errorf("calls %s", got)
+	}
+}
+
+func TestInvalidEmailIdentifiesNobody(t *testing.T) {
+	var keys []string
+	site := &fakeSite{EnsureFunc: func(doctype, key string, doc any) (erpnext.Stored, bool, error) {
+		if doctype == "Customer" {
+			keys = append(keys, key)
+		}
+		return willing(doctype, key, doc)
+	}}
+	p := newPoster(site, newMemory(), nil)
+	for i, id := range []string{"7", "8"} {
+		o := anOrder()
+		o.ID = fmt.Sprint(1001 + i)
+		o.Customer = &commerce.Party{ID: id, Email: "pos@shop", FirstName: "Till", LastName: id}
+		if _, err := p.Order(t.Context(), shop, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := strings.Join(keys, ", "); got != "shopify/acme/customer/7, shopify/acme/customer/8" {
+		t.Errorf("customers made: %s", got)
 	}
 }
 
@@ -381,6 +424,7 @@ func TestPaymentAllocation(t *testing.T) {
 		{"more than the order", "1001", "8.00", "", "8", true},
 		{"order partly paid by other means", "1001", "10.00", "4", "4", true},
 		{"order paid by other means", "1001", "10.00", "0", "", true},
+		{"order invoiced", "1001", "10.00", "invoiced", "", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -401,6 +445,9 @@ func TestPaymentAllocation(t *testing.T) {
 				},
 				GetFunc: func(_, name string) (erpnext.Stored, error) {
 					total := decimal.RequireFromString(tt.total)
+					if tt.outstanding == "invoiced" {
+						return erpnext.Stored{Name: name, DocStatus: 1, Currency: "USD", GrandTotal: erpnext.Num(total), PerBilled: erpnext.Num(decimal.NewFromInt(100))}, nil
+					}
 					paid := total.Sub(decimal.RequireFromString(tt.outstanding))
 					return erpnext.Stored{Name: name, DocStatus: 1, Currency: "USD", GrandTotal: erpnext.Num(total), AdvancePaid: erpnext.Num(paid)}, nil
 				},

@@ -22,7 +22,8 @@ const (
 const (
 	soonFirst  = 2 * time.Second
 	soonWorst  = 15 * time.Minute
-	slowFirst  = time.Minute
+	slowFirst  = time.Minute     // the shortest pause
+	slowSecond = 4 * time.Minute // the longest after the first try: a short maintenance is not paid for with an hour
 	slowWorst  = time.Hour
 	maxAsked   = time.Hour // of a far side's Retry-After
 	waitsUntil = time.Hour // of a wait without a deadline
@@ -89,7 +90,7 @@ func (p plan) pause(f failure) (time.Duration, bool) {
 	case fault.Soon:
 		return p.asked(f.fault, share(p.rand, doubled(soonFirst, f.attempt, soonWorst))), !old
 	case fault.Slowly:
-		return p.asked(f.fault, slowFirst+share(p.rand, slowWorst-slowFirst)), !old
+		return p.asked(f.fault, slowFirst+share(p.rand, doubled(slowSecond, f.attempt, slowWorst)-slowFirst)), !old
 	default:
 		return 0, false
 	}
