@@ -1,0 +1,5 @@
+package erpnext_test
+
+import "testing"
+
+func (s *contractSite) keepClient(t *testing.T) {}
