@@ -223,7 +223,7 @@ func TestMetricsExistAtZero(t *testing.T) {
 		`requests_total{outcome="accepted",source="shopify"} 0`, `requests_total{outcome="bad_signature",source="paypal"} 0`,
 		`request_duration_seconds_count{source="stripe"} 0`, `store_commit_duration_seconds_count`, `events{state="dead"} 0`,
 		`oldest_pending_timestamp_seconds`, `event_age_seconds_count{source="shopify"} 0`, `attempts_total{class="rejected",result="dead",source="stripe"} 0`,
-		`erpnext_requests_total{code="200",doctype="Sales Order",method="POST"} 0`, `erpnext_request_duration_seconds_count`,
+		`erpnext_requests_total{code="200",doctype="Sales Order",method="PUT"} 0`, `erpnext_request_duration_seconds_count`,
 		`dead_letters_total{class="mismatch"} 0`, `replays_total{trigger="manual"} 0`, `last_event_timestamp_seconds{source="shopify"} 0`,
 		`secret_matches_total{slot="0",source="shopify"} 0`, `breaker_state 0`, `build_info{`,
 	} {
