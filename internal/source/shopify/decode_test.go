@@ -96,7 +96,7 @@ func TestDecodeOrder(t *testing.T) {
 					{Title: "Levy", Rate: rate("0.01"), Amount: eur("0.55"), ByChannel: true},
 				},
 			},
-			{ID: "12", Title: "Gift card", Quantity: 1, UnitPrice: eur("10"), Discount: eur("0"), GiftCard: true},
+			{ID: "12", Title: "Gift card", Quantity: 1, UnitPrice: eur("10"), Discount: eur("0"), Kind: commerce.GiftCard},
 		},
 		Shipping: []commerce.Charge{
 			{Title: "Post", Price: eur("8"), Discount: eur("2"), Taxes: []commerce.Tax{{Title: "VAT", Rate: rate("0.2"), Amount: eur("0.71")}}},

@@ -20,7 +20,7 @@ func readLines(p strictjson.Place, currency string) ([]commerce.Line, []commerce
 		if quantity <= 0 {
 			continue
 		}
-		tipped = tipped || isTip(item)
+		tipped = tipped || kindOf(item) == commerce.Tip
 		duties = append(duties, readDuties(item.Get("duties"), left, currency)...)
 		lines = append(lines, commerce.Line{
 			ID:        item.Get("id").ID(),
@@ -30,10 +30,21 @@ func readLines(p strictjson.Place, currency string) ([]commerce.Line, []commerce
 			UnitPrice: item.Get("price").Amount(currency),
 			Discount:  left.take(readDiscount(item, "total_discount", currency)),
 			Taxes:     readTaxes(item, left, currency),
-			GiftCard:  item.Get("gift_card").Flag(),
+			Kind:      kindOf(item),
 		})
 	}
 	return lines, duties, tipped
+}
+
+func kindOf(item strictjson.Place) commerce.LineKind {
+	switch {
+	case item.Get("gift_card").Flag():
+		return commerce.GiftCard
+	case isTip(item):
+		return commerce.Tip
+	default:
+		return commerce.Goods
+	}
 }
 
 // A tip that the buyer added at checkout can be a line of its own.
