@@ -181,12 +181,13 @@ func credentials(e config.ERPNext) (erpnext.Credentials, error) {
 func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, sources map[string]source, o Options) *posting.Poster {
 	return posting.New(posting.Options{
 		Site: site, Memory: memory,
-		ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
-			Clearing: cfg.Sheet.Accounts.Clearing, Warehouse: cfg.Sheet.Warehouse,
-		}),
-		Shops:         shops(sources),
-		GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer,
-		WaitForOrder: cfg.Sheet.Payments.Wait(), CustomersFresh: o.CustomersFresh,
+		Desk: posting.Desk{
+			ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
+				Clearing: cfg.Sheet.Accounts.Clearing, Warehouse: cfg.Sheet.Warehouse,
+			}),
+			GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer, WaitForOrder: cfg.Sheet.Payments.Wait(),
+		},
+		Shops: shops(sources), CustomersFresh: o.CustomersFresh,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -266,6 +267,32 @@ func (c *Client) Update(ctx context.Context, doctype, name string, fields map[st
 		return err
 	}
 	return c.call(ctx, request{op: op, verb: http.MethodPut, path: path, body: body, doctype: doctype, write: true}, "data", out)
+}
+
+// Delete removes a draft or a cancelled document. One that is not there is
+// success: that is what was wanted. A submitted one is Rejected.
+func (c *Client) Delete(ctx context.Context, doctype, name string) error {
+	op := "erpnext.delete " + doctype
+	path, err := document(op, doctype, name)
+	if err != nil {
+		return err
+	}
+	err = c.call(ctx, request{op: op, verb: http.MethodDelete, path: path, doctype: doctype, write: true}, "data", nil)
+	if fault.KindOf(err) == fault.Missing {
+		return nil
+	}
+	return err
+}
+
+// Comment adds a remark that people see beneath the document. The text is
+// plain; ERPNext would take tags as such. Comments have no key: a repeated
+// call adds a second one. (frappe/desk/form/utils.py add_comment: it needs the
+// right to read the document, which the DocType Comment itself does not give.)
+func (c *Client) Comment(ctx context.Context, doctype, name, text string) error {
+	return c.Call(ctx, http.MethodPost, "frappe.desk.form.utils.add_comment", map[string]string{
+		"reference_doctype": doctype, "reference_name": name, "content": html.EscapeString(text),
+		"comment_email": "", "comment_by": "ledgerhook",
+	}, nil)
 }
 
 // Get reads one document with its child tables. A document that is not there

@@ -21,26 +21,33 @@ type found struct {
 	fresh  bool             // found in a way that the memory does not hold yet
 }
 
+// counter is where a customer is sought: a source's desk, with its books open.
+type counter struct {
+	*desk
+	books  mapping.Books
+	origin Origin
+}
+
 // customer finds or makes the ERPNext customer of an order: by the shop's
 // customer id, then by e-mail, never by name. It returns ERPNext's name.
-func (p *Poster) customer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party, r *Result) (string, error) {
-	f, err := p.seekCustomer(ctx, b, o, party)
+func (p *Poster) customer(ctx context.Context, c counter, party *commerce.Party, r *Result) (string, error) {
+	f, err := p.seekCustomer(ctx, c, party)
 	if err != nil {
 		return "", err
 	}
 	return p.ensureCustomer(ctx, f, r)
 }
 
-func (p *Poster) seekCustomer(ctx context.Context, b mapping.Books, o Origin, party *commerce.Party) (found, error) {
+func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Party) (found, error) {
 	if party != nil && party.Email != "" && !mapping.ValidEmail(party.Email) {
 		plain := *party // what is no address identifies nobody: two tills may both say "pos@shop"
 		plain.Email = ""
 		party = &plain
 	}
 	if party == nil || (party.ID == "" && party.Email == "") {
-		return p.seekStandIn(ctx, b, o, "guest", p.GuestCustomer, "Shop Guest")
+		return p.seekStandIn(ctx, c, standIn{"guest", c.GuestCustomer, "Shop Guest"})
 	}
-	f := found{wanted: b.Customer(*party, customerKey(o, *party)), email: party.Email}
+	f := found{wanted: c.books.Customer(*party, customerKey(c.origin, *party)), email: party.Email}
 	name, ok, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
 	if err != nil || ok {
 		f.name = name
@@ -98,13 +105,18 @@ func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email str
 	return stored.Name, memoryError("posting.customer", p.Memory.Remember(ctx, "", docs...))
 }
 
-// seekStandIn finds the customer that stands for nobody known: the configured
-// one, or one of our own with a fixed key.
-func (p *Poster) seekStandIn(ctx context.Context, b mapping.Books, o Origin, kind, configured, title string) (found, error) {
-	if configured != "" {
-		return found{name: configured}, nil
+// standIn is a customer that stands for nobody known.
+type standIn struct {
+	kind       string // in the key
+	configured string // ERPNext's name; "" = one of our own is made
+	title      string
+}
+
+func (p *Poster) seekStandIn(ctx context.Context, c counter, s standIn) (found, error) {
+	if s.configured != "" {
+		return found{name: s.configured}, nil
 	}
-	f := found{wanted: b.Customer(commerce.Party{FirstName: title}, o.Key("customer", kind))}
+	f := found{wanted: c.books.Customer(commerce.Party{FirstName: s.title}, c.origin.Key("customer", s.kind))}
 	name, _, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
 	f.name = name
 	return f, err

@@ -1,8 +1,9 @@
 package posting
 
 import (
+	"cmp"
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -10,34 +11,79 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
-	"github.com/ledgerhook/ledgerhook/internal/money"
 )
 
-// Order ensures one submitted Sales Order for a shop's order: keyed by the
-// order's id, total equal to the shop's. An order that is there already is
-// done. A draft whose total differs from the shop's is kept as a draft and
-// fails with fault.Mismatch.
+// OrderPolicy says how an order's life is followed. The zero value is the
+// default: every order, submitted at once, followed through edits and
+// cancellation.
+type OrderPolicy struct {
+	OnlyPaid          bool     // make the Sales Order when the shop counts the order as paid
+	KeepDrafts        bool     // leave Sales Orders as drafts, for a person to submit
+	BookTests         bool     // treat the shop's test orders like others
+	NoteEdits         bool     // never replace a submitted Sales Order: note the edit and alert
+	NoteCancellations bool     // never cancel or close: note it and alert
+	SkipTags          []string // orders with one of these tags are not booked
+}
+
+// skips gives the reason why an order is not booked, or "".
+func (p OrderPolicy) skips(o commerce.Order) string {
+	if o.Test && !p.BookTests {
+		return "a test order (test: true)"
+	}
+	for _, tag := range p.SkipTags {
+		if slices.ContainsFunc(o.Tags, func(t string) bool { return strings.EqualFold(t, tag) }) {
+			return "orders with the tag " + tag + " are not booked, as the mapping sheet says"
+		}
+	}
+	return ""
+}
+
+// Order brings ERPNext to what a snapshot of a shop's order says: one
+// submitted Sales Order keyed by the order's id, its total equal to the
+// shop's; replaced when the order was edited, cancelled or closed when it was
+// cancelled. Snapshots may come in any order and any number of times: only the
+// newest counts. A draft whose total differs from the shop's is kept as a draft
+// and fails with fault.Mismatch.
 func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Result, error) {
-	key := origin.Key("order", o.ID)
-	_, ok, err := p.known(ctx, erpnext.DocSalesOrder, key)
-	if err != nil {
-		return Result{}, err
+	desk := p.desk(origin)
+	if reason := desk.Orders.skips(o); reason != "" {
+		return Result{Ignored: reason}, nil
 	}
-	if ok {
-		return Result{Note: "the order is in ERPNext already"}, nil
+	w := &orderWork{
+		Poster: p, desk: desk, origin: origin, order: o, items: itemBook{},
+		key: origin.Key("order", o.ID), version: version(o), booked: booked(o), said: said(o),
 	}
-	books, err := p.books.get(ctx)
-	if err != nil {
-		return Result{}, err
+	if done, err := w.nothingNew(ctx); done || err != nil {
+		return w.result, err
 	}
-	end, err := p.turns.take(ctx, buyer(origin, o.Customer))
+	end, err := w.takeTurns(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer end()
-	w := &orderWork{Poster: p, books: books, origin: origin, order: o, key: key, items: itemBook{}}
-	err = w.post(ctx)
-	return p.settled(w.result, err)
+	if done, err := w.nothingNew(ctx); done || err != nil { // somebody was faster
+		return w.result, err
+	}
+	if w.books, err = desk.books.get(ctx); err != nil {
+		return Result{}, err
+	}
+	err = w.apply(ctx)
+	return desk.settled(w.result, err)
+}
+
+// takeTurns waits until nobody else works on the buyer, whom an order may make,
+// or on the order, as a payment of it does.
+func (w *orderWork) takeTurns(ctx context.Context) (func(), error) {
+	endBuyer, err := w.turns.take(ctx, buyer(w.origin, w.order.Customer))
+	if err != nil {
+		return nil, err
+	}
+	endOrder, err := w.turns.takeAll(ctx, w.keys())
+	if err != nil {
+		endBuyer()
+		return nil, err
+	}
+	return func() { endOrder(); endBuyer() }, nil
 }
 
 // buyer names the turn that an order takes: its customer's.
@@ -52,228 +98,199 @@ func buyer(o Origin, party *commerce.Party) string {
 	}
 }
 
-// orderWork is the way of one order into ERPNext.
+// orderWork is the way of one snapshot into ERPNext.
 type orderWork struct {
 	*Poster
+	desk   *desk
 	books  mapping.Books
 	origin Origin
 	order  commerce.Order
-	key    string
+	key    string // of the order's first Sales Order; revisions add to it
 	items  itemBook
+
+	version string
+	booked  string
+	said    string
+
+	state  orderState // as remembered, then as it becomes
 	result Result
 }
 
-func (w *orderWork) post(ctx context.Context) error {
-	// Mapped once ahead: for an order that cannot be mapped nothing is made,
-	// not even its customer.
-	if _, err := w.books.SalesOrder(w.order, w.key, "", w.items.code); err != nil {
-		return err
+// nothingNew reads what is remembered of the order, and tells when the
+// snapshot was applied already or is older than one that was. A replacement
+// that was begun is always gone on with.
+func (w *orderWork) nothingNew(ctx context.Context) (bool, error) {
+	var err error
+	if w.state, err = w.orderState(ctx, w.key); err != nil {
+		return false, err
 	}
-	customer, err := w.customer(ctx, w.books, w.origin, w.order.Customer, &w.result)
-	if err != nil {
-		return err
-	}
-	so, stored, created, err := w.draft(ctx, customer)
 	switch {
-	case isMissing(err, "Item"):
-		so, stored, created, err = w.withKnownItems(ctx, customer)
-	case isMissing(err, erpnext.DocCustomer):
-		so, stored, created, err = w.withNewCustomer(ctx, customer)
+	case w.state.next != 0 || w.state.version == "":
+		return false, nil
+	case w.state.version == w.version:
+		w.result.Note = "the order is in ERPNext already"
+		return true, nil
+	case w.state.version > w.version:
+		w.result.Note = "a newer snapshot of the order was applied before"
+		return true, nil
+	default:
+		return false, nil
 	}
-	if err != nil {
-		return err
-	}
-	return w.submit(ctx, so, stored, created)
 }
 
-func (w *orderWork) draft(ctx context.Context, customer string) (erpnext.SalesOrder, erpnext.Stored, bool, error) {
-	var stored erpnext.Stored
-	so, err := w.books.SalesOrder(w.order, w.key, customer, w.items.code)
-	if err != nil {
-		return so, stored, false, err
-	}
-	created, err := w.Site.Ensure(ctx, erpnext.DocSalesOrder, w.key, so, &stored)
-	return so, stored, created, err
-}
-
-// withKnownItems goes on after ERPNext said that one of the SKUs is no item:
-// lines without an item take the fallback.
-func (w *orderWork) withKnownItems(ctx context.Context, customer string) (erpnext.SalesOrder, erpnext.Stored, bool, error) {
-	if err := w.items.ask(ctx, w.Site, w.order.Lines); err != nil {
-		return erpnext.SalesOrder{}, erpnext.Stored{}, false, err
-	}
-	so, stored, created, err := w.draft(ctx, customer)
-	if isMissing(err, "Item") {
-		err = &fault.Error{
-			Kind: fault.Unmapped, Op: "posting.order", Cause: "the fallback item does not exist in ERPNext",
-			Hint: "make a non-stock Item with the code " + w.books.FallbackItem + " (server setup does it), or name another under fallback_item, then replay",
-		}
-	}
-	return so, stored, created, err
-}
-
-// withNewCustomer goes on after ERPNext lost a customer we remember: somebody
-// deleted or renamed it.
-func (w *orderWork) withNewCustomer(ctx context.Context, gone string) (erpnext.SalesOrder, erpnext.Stored, bool, error) {
-	if err := w.forgetCustomer(ctx); err != nil {
-		return erpnext.SalesOrder{}, erpnext.Stored{}, false, err
-	}
-	w.result.Documents = nil
-	customer, err := w.customer(ctx, w.books, w.origin, w.order.Customer, &w.result)
-	if err != nil {
-		return erpnext.SalesOrder{}, erpnext.Stored{}, false, err
-	}
-	if customer == gone {
-		return erpnext.SalesOrder{}, erpnext.Stored{}, false, &fault.Error{
-			Kind: fault.Unmapped, Op: "posting.order", Cause: "the configured customer does not exist in ERPNext",
-			Hint: "make the customer that the mapping sheet names under guest_customer, then replay",
-		}
-	}
-	return w.draft(ctx, customer)
-}
-
-func (w *orderWork) forgetCustomer(ctx context.Context) error {
-	keys := []string{w.origin.Key("customer", "guest")}
-	if party := w.order.Customer; party != nil {
-		keys = append(keys, customerKey(w.origin, *party))
-		if party.Email != "" {
-			keys = append(keys, emailDocument(party.Email, "").Key)
-		}
-	}
-	for _, key := range keys {
-		if err := w.Memory.Forget(ctx, erpnext.DocCustomer, key); err != nil {
-			return memoryError("posting.order", err)
-		}
-	}
-	return nil
-}
-
-// submit compares before it submits: ERPNext's helpfulness (pricing rules,
-// taxes, rounding) must not change what the buyer agreed to.
-func (w *orderWork) submit(ctx context.Context, so erpnext.SalesOrder, stored erpnext.Stored, created bool) error {
-	if stored.DocStatus == erpnext.Cancelled {
-		w.result = cancelledByHand(erpnext.DocSalesOrder, stored.Name)
-		return nil
-	}
-	if !created && stored.DocStatus == erpnext.Draft {
-		if err := w.putRight(ctx, so, &stored); err != nil {
+// apply decides what the snapshot asks for.
+func (w *orderWork) apply(ctx context.Context) error {
+	if w.state.next != 0 {
+		if err := w.finishReplacement(ctx); err != nil {
 			return err
 		}
 	}
-	if err := w.compare(so, stored); err != nil {
-		return err
+	switch {
+	case w.state.phase == byHand:
+		return w.leaveToPerson(ctx)
+	case w.unwanted():
+		return w.withdraw(ctx)
+	case w.state.name == "":
+		return w.create(ctx)
+	case w.state.phase == closed:
+		return w.alive(ctx, "", nil) // the shop cancelled it once; what it says since changes nothing
+	case w.state.phase == cancelled || w.state.booked != w.booked:
+		return w.revise(ctx)
+	default:
+		return w.touch(ctx)
 	}
-	if stored.DocStatus == erpnext.Draft {
-		if err := w.Site.Submit(ctx, erpnext.DocSalesOrder, stored.Name, nil); err != nil {
-			return err
-		}
-	}
-	w.result.add(w.documents(stored)...)
-	return nil
 }
 
-// putRight brings a draft of an earlier try to what is wanted now: something
-// may have been put right since. The header discount is sent too, because a
-// pricing rule that made one leaves it behind.
-func (w *orderWork) putRight(ctx context.Context, so erpnext.SalesOrder, stored *erpnext.Stored) error {
-	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, stored.Name, stored); err != nil {
-		return err
-	}
-	if w.compare(so, *stored) == nil {
+// unwanted reports whether there should be no Sales Order: the order was
+// cancelled, or nothing of it is left.
+func (w *orderWork) unwanted() bool {
+	return w.order.Cancelled() || (len(w.order.Lines) == 0 && w.order.Total.IsZero())
+}
+
+// create makes the order's first Sales Order.
+func (w *orderWork) create(ctx context.Context) error {
+	if w.desk.Orders.OnlyPaid && !w.order.Paid {
+		w.result.Ignored = "the order is not paid yet: it is booked when it is, as the mapping sheet says"
 		return nil
 	}
-	return w.Site.Update(ctx, erpnext.DocSalesOrder, stored.Name, map[string]any{
-		"customer": so.Customer, "items": so.Items, "taxes": so.Taxes, "additional_discount_percentage": 0, "discount_amount": 0,
-	}, stored)
+	d, err := w.draftFor(ctx, 0)
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.stored.DocStatus == erpnext.Cancelled:
+		return w.afterCancelled(ctx, d.stored)
+	case !d.created && d.stored.DocStatus == erpnext.Submitted && w.compare(d.wanted, d.stored) != nil:
+		// Made by an earlier try whose memory is lost, and edited since.
+		w.adopt(d.stored, 0)
+		return w.revise(ctx)
+	}
+	if err := w.submit(ctx, d); err != nil {
+		return err
+	}
+	w.adopt(d.stored, 0)
+	if w.state.relink, err = w.loose(ctx, w.keys()...); err != nil {
+		return err
+	}
+	if err := w.relink(ctx, d.stored); err != nil {
+		return err
+	}
+	return w.alive(ctx, w.order.Note, nil)
 }
 
-// compare finds what ERPNext made different from what the buyer agreed to: the
-// total, the currency or, in a draft, the rows (a free item of a pricing rule
-// leaves the total alone).
-func (w *orderWork) compare(so erpnext.SalesOrder, stored erpnext.Stored) error {
-	if differs(stored.GrandTotal, erpnext.Num(w.order.Total.Value())) || !strings.EqualFold(stored.Currency, w.order.Currency) {
-		return &fault.Error{
-			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's total differs from the shop's",
-			Hint: fmt.Sprintf("the shop says %s, ERPNext's draft %s says %s; %s", w.order.Total, stored.Name,
-				money.New(stored.GrandTotal.Decimal, stored.Currency), hintChanged),
-		}
+// afterCancelled goes on when ERPNext has a cancelled Sales Order under the
+// order's key although nothing is remembered of it: a newer revision may stand
+// in its place. If none does, a person cancelled it.
+func (w *orderWork) afterCancelled(ctx context.Context, first erpnext.Stored) error {
+	var rows []erpnext.Stored
+	err := w.Site.List(ctx, erpnext.Query{
+		DocType: erpnext.DocSalesOrder, Fields: []string{"name", "docstatus", erpnext.KeyField},
+		Filters: [][]any{{erpnext.KeyField, "like", w.key + "/r%"}, {"docstatus", "<", erpnext.Cancelled}},
+		OrderBy: "creation desc", Limit: 1,
+	}, &rows)
+	if err != nil {
+		return err
 	}
-	if stored.DocStatus == erpnext.Draft && !sameRows(so.Items, stored.Items) {
-		return &fault.Error{
-			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's rows differ from the shop's",
-			Hint: "ERPNext's draft " + stored.Name + " has other rows than the shop's order; " + hintChanged,
+	if len(rows) == 0 {
+		w.adopt(first, 0)
+		return w.cancelledByHand(ctx)
+	}
+	_, n := splitRevision(rows[0].Key)
+	w.adopt(rows[0], n)
+	return w.revise(ctx)
+}
+
+// adopt takes a document of ERPNext for the order's newest one.
+func (w *orderWork) adopt(so erpnext.Stored, revision int) {
+	w.state.name, w.state.phase, w.state.revision = so.Name, live, revision
+	w.state.customer = cmp.Or(so.Customer, w.state.customer)
+	w.state.currency = cmp.Or(so.Currency, w.state.currency)
+	if !so.GrandTotal.IsZero() || w.state.total == "" {
+		w.state.total = so.GrandTotal.String()
+	}
+}
+
+// alive ends the application of a snapshot whose Sales Order is as wanted, or
+// is left as it is on purpose. note is what the shop's people wrote, to be put
+// beneath the document if it is new.
+func (w *orderWork) alive(ctx context.Context, note string, warn *fault.Error) error {
+	if digest := sum(note); note != "" && w.state.note != digest {
+		if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "Note in the shop: "+note); err != nil {
+			return err
 		}
+		w.state.note = digest
+	}
+	w.applied()
+	if warn != nil {
+		w.result.Warn = warn
 	}
 	return nil
 }
 
-// hintChanged names what changes an order. ERPNext drops ignore_pricing_rule
-// without a word unless the user is a Sales Manager (the field's permlevel is 1).
-const hintChanged = "look for a Pricing Rule (give the API user the role Sales Manager, and ERPNext lets it switch them off), " +
-	"a tax template or a rounding setting that changed it; the draft was kept: replay when it is put right"
-
-func sameRows(sent []erpnext.SalesOrderItem, stored []erpnext.StoredRow) bool {
-	if len(sent) != len(stored) {
-		return false
-	}
-	for i, row := range stored {
-		if differs(row.Qty, sent[i].Qty) || differs(row.Rate, sent[i].Rate) {
-			return false
-		}
-	}
-	return true
+// applied remembers, with the event's outcome, that the snapshot was.
+func (w *orderWork) applied() {
+	w.state.version, w.state.booked, w.state.said = w.version, w.booked, w.said
+	w.result.add(w.documents()...)
 }
 
 // documents are what later events need to find this order by id and by name.
-func (w *orderWork) documents(stored erpnext.Stored) []event.Document {
-	data := map[string]string{
-		"customer": stored.Customer, "currency": w.order.Currency, "grand_total": w.order.Total.Value().String(),
-	}
-	doc := event.Document{DocType: erpnext.DocSalesOrder, Name: stored.Name, Key: w.key, Data: data}
-	docs := []event.Document{doc}
-	if name := orderName(w.order.Name); name != "" {
-		alias := doc
-		alias.Key = w.origin.Key("order-name", name)
-		docs = append(docs, alias)
+func (w *orderWork) documents() []event.Document {
+	var docs []event.Document
+	for _, key := range w.keys() {
+		docs = append(docs, event.Document{DocType: erpnext.DocSalesOrder, Name: w.state.name, Key: key, Data: w.state.data()})
 	}
 	return docs
 }
 
+// keys are what the order is remembered under: its id and its name.
+func (w *orderWork) keys() []string {
+	keys := []string{w.key}
+	if name := orderName(w.order.Name); name != "" {
+		keys = append(keys, w.origin.Key("order-name", name))
+	}
+	return keys
+}
+
+// remember writes the state down at once, ahead of the event's outcome: what
+// comes next must be known to whoever goes on after a crash.
+func (w *orderWork) remember(ctx context.Context) error {
+	return memoryError("posting.order", w.Memory.Remember(ctx, "", w.documents()...))
+}
+
+// cancelledByHand remembers that a person cancelled the Sales Order, which is
+// a decision of the merchant that no webhook overrules.
+func (w *orderWork) cancelledByHand(ctx context.Context) error {
+	w.state.phase = byHand
+	if err := w.remember(ctx); err != nil {
+		return err
+	}
+	return w.leaveToPerson(ctx)
+}
+
+func (w *orderWork) leaveToPerson(context.Context) error {
+	w.result = cancelledByHand(erpnext.DocSalesOrder, w.state.name)
+	return nil
+}
+
 // orderName is an order's name as people quote it: "#1001" and "1001" are one.
 func orderName(name string) string { return strings.TrimLeft(strings.TrimSpace(name), "#") }
-
-// itemBook knows which SKUs are items in ERPNext. A SKU that nobody asked
-// about is taken to be one: ERPNext says when it is not.
-type itemBook map[string]string // by lower-case SKU; "" = ERPNext has no such item
-
-func (b itemBook) code(sku string) (string, bool) {
-	code, asked := b[strings.ToLower(sku)]
-	if !asked {
-		return sku, true
-	}
-	return code, code != ""
-}
-
-// ask looks all SKUs of an order up at once.
-func (b itemBook) ask(ctx context.Context, site Site, lines []commerce.Line) error {
-	var skus []string
-	for _, line := range lines {
-		if line.SKU != "" {
-			skus = append(skus, line.SKU)
-			b[strings.ToLower(line.SKU)] = ""
-		}
-	}
-	if len(skus) == 0 {
-		return nil
-	}
-	var rows []struct {
-		Name string `json:"name"`
-	}
-	err := site.List(ctx, erpnext.Query{
-		DocType: "Item", Fields: []string{"name"}, Filters: [][]any{{"name", "in", skus}}, Limit: len(skus),
-	}, &rows)
-	for _, row := range rows {
-		b[strings.ToLower(row.Name)] = row.Name
-	}
-	return err
-}

@@ -30,26 +30,37 @@ func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Paymen
 	if ok {
 		return Result{Note: "the payment is in ERPNext already"}, nil
 	}
-	books, err := p.books.get(ctx)
+	w, err := p.paymentWork(ctx, origin, pay)
 	if err != nil {
 		return Result{}, err
 	}
-	w := &paymentWork{Poster: p, books: books, origin: origin, pay: pay, key: key}
 	err = w.post(ctx, received)
-	return p.settled(w.result, err)
+	return w.settled(w.result, err)
+}
+
+func (p *Poster) paymentWork(ctx context.Context, origin Origin, pay commerce.Payment) (*paymentWork, error) {
+	desk := p.desk(origin)
+	books, err := desk.books.get(ctx)
+	return &paymentWork{Poster: p, counter: counter{desk, books, origin}, pay: pay, key: origin.Key("payment", pay.ID)}, err
 }
 
 // paymentWork is the way of one payment into ERPNext.
 type paymentWork struct {
 	*Poster
-	books  mapping.Books
-	origin Origin
+	counter
 	pay    commerce.Payment
 	key    string
 	result Result
+	// allocated says that the order it names gets some of the money.
+	allocated bool
 }
 
 func (w *paymentWork) post(ctx context.Context, received time.Time) error {
+	done, err := w.turns.takeAll(ctx, w.orderKeys())
+	if err != nil {
+		return err
+	}
+	defer done()
 	order, err := w.findOrder(ctx)
 	if err != nil {
 		return err
@@ -166,7 +177,7 @@ func orderData(so erpnext.Stored) map[string]string {
 // payer is the order's customer, else the one with the payer's e-mail, else
 // the one who stands for nobody known.
 func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, error) {
-	if order != nil {
+	if order != nil && order.Data["customer"] != "" {
 		return found{name: order.Data["customer"]}, nil
 	}
 	if mapping.ValidEmail(w.pay.PayerEmail) {
@@ -178,13 +189,17 @@ func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, 
 	if w.result.Warn == nil {
 		w.onAccount("nobody knows the payer", "find out whose payment it is and move it to that customer")
 	}
-	return w.seekStandIn(ctx, w.books, w.origin, "unknown-payer", w.UnknownPayer, "Unknown payer ("+w.origin.Source+")")
+	return w.seekStandIn(ctx, w.counter, standIn{"unknown-payer", w.UnknownPayer, "Unknown payer (" + w.origin.Source + ")"})
 }
 
 // allocation gives the order as much of the payment as it is worth; the rest
 // stays on account.
 func (w *paymentWork) allocation(order *event.Document) *mapping.Allocation {
 	if order == nil {
+		return nil
+	}
+	if readState(*order).phase != live {
+		w.onAccount("the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back")
 		return nil
 	}
 	total, err := money.Parse(order.Data["grand_total"], order.Data["currency"])
@@ -206,6 +221,7 @@ func (w *paymentWork) draft(ctx context.Context, customer string, a *mapping.All
 	if err != nil {
 		return stored, err
 	}
+	w.allocated = len(pe.References) > 0
 	_, err = w.Site.Ensure(ctx, erpnext.DocPaymentEntry, w.key, pe, &stored)
 	return stored, err
 }
@@ -248,5 +264,8 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 		}
 	}
 	w.result.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Key: w.key})
+	if !w.allocated {
+		return w.addLoose(ctx, []string{stored.Name}, w.orderKeys()...)
+	}
 	return nil
 }

@@ -25,11 +25,12 @@ type Plan struct {
 // PlanOrder tells what Order would make, with today's books, and makes nothing.
 // It reads from ERPNext. SKUs are taken to be items, as Order does at first.
 func (p *Poster) PlanOrder(ctx context.Context, origin Origin, o commerce.Order) (Plan, error) {
-	books, err := p.books.get(ctx)
+	desk := p.desk(origin)
+	books, err := desk.books.get(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
-	customer, err := p.seekCustomer(ctx, books, origin, o.Customer)
+	customer, err := p.seekCustomer(ctx, counter{desk, books, origin}, o.Customer)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -44,11 +45,10 @@ func (p *Poster) PlanOrder(ctx context.Context, origin Origin, o commerce.Order)
 
 // PlanPayment tells what Payment would make if it did not wait for its order.
 func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Payment) (Plan, error) {
-	books, err := p.books.get(ctx)
+	w, err := p.paymentWork(ctx, origin, pay)
 	if err != nil {
 		return Plan{}, err
 	}
-	w := &paymentWork{Poster: p, books: books, origin: origin, pay: pay, key: origin.Key("payment", pay.ID)}
 	order, err := w.findOrder(ctx)
 	if err != nil {
 		return Plan{}, err
@@ -57,7 +57,7 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 	if err != nil {
 		return Plan{}, err
 	}
-	pe, err := books.PaymentEntry(pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.allocation(order))
+	pe, err := w.books.PaymentEntry(pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.allocation(order))
 	if err != nil {
 		return Plan{}, err
 	}

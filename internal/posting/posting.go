@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +24,13 @@ import (
 // Site is what posting asks of ERPNext.
 type Site interface {
 	Ensure(ctx context.Context, doctype, key string, doc, out any) (created bool, err error)
+	FindByKey(ctx context.Context, doctype, key string, out any) (found bool, err error)
 	Update(ctx context.Context, doctype, name string, fields map[string]any, out any) error
 	Submit(ctx context.Context, doctype, name string, out any) error
+	Cancel(ctx context.Context, doctype, name string) error
+	Delete(ctx context.Context, doctype, name string) error
+	Comment(ctx context.Context, doctype, name, text string) error
+	Call(ctx context.Context, httpMethod, name string, args, out any) error
 	Get(ctx context.Context, doctype, name string, out any) error
 	List(ctx context.Context, q erpnext.Query, out any) error
 }
@@ -56,17 +63,24 @@ func (o Origin) Key(kind, id string) string {
 	return key[:erpnext.MaxKey-33] + "~" + hex.EncodeToString(sum[:16])
 }
 
-// Options configures a Poster. Site, Memory and ReadBooks are needed.
-type Options struct {
-	Site   Site
-	Memory Memory
+// Desk is where one source's documents are made: its books and its policies.
+type Desk struct {
 	// ReadBooks reads the site's books; they are kept for some minutes.
-	ReadBooks func(ctx context.Context) (mapping.Books, error)
-	// Shops are the origins whose orders a payment may name.
-	Shops         []Origin
+	ReadBooks     func(ctx context.Context) (mapping.Books, error)
+	Orders        OrderPolicy
 	GuestCustomer string        // ERPNext's name; "" = one is made
 	UnknownPayer  string        // ERPNext's name; "" = one is made per provider
 	WaitForOrder  time.Duration // how long a payment waits for the order it names
+}
+
+// Options configures a Poster. Site, Memory and the desks' ReadBooks are needed.
+type Options struct {
+	Site   Site
+	Memory Memory
+	Desk   Desk            // of every source that has none of its own
+	Desks  map[string]Desk // by source
+	// Shops are the origins whose orders a payment may name.
+	Shops []Origin
 	// CustomersFresh is how old the list of customers' e-mails may be when a
 	// new customer is about to be made; 0 = 15 seconds.
 	CustomersFresh time.Duration
@@ -77,9 +91,16 @@ type Options struct {
 // concerns one customer is done one at a time.
 type Poster struct {
 	Options
-	books     *bookkeeper
+	common    *desk
+	desks     map[string]*desk
 	customers *directory
 	turns     turns
+}
+
+// desk is a Desk at work.
+type desk struct {
+	Desk
+	books *bookkeeper
 }
 
 // New makes a Poster.
@@ -90,10 +111,26 @@ func New(o Options) *Poster {
 	if o.CustomersFresh == 0 {
 		o.CustomersFresh = 15 * time.Second
 	}
-	return &Poster{
-		Options: o, books: &bookkeeper{read: o.ReadBooks, now: o.Now},
+	p := &Poster{
+		Options: o, common: newDesk(o.Desk, o.Now), desks: map[string]*desk{},
 		customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
 	}
+	for source, d := range o.Desks {
+		p.desks[source] = newDesk(d, o.Now)
+	}
+	return p
+}
+
+func newDesk(d Desk, now func() time.Time) *desk {
+	return &desk{Desk: d, books: &bookkeeper{read: d.ReadBooks, now: now}}
+}
+
+// desk gives the desk of an origin's source.
+func (p *Poster) desk(o Origin) *desk {
+	if d, ok := p.desks[o.Source]; ok {
+		return d
+	}
+	return p.common
 }
 
 // Result is what an event led to. Documents are those to remember, also when
@@ -109,17 +146,23 @@ func (r *Result) add(docs ...event.Document) { r.Documents = append(r.Documents,
 
 // Warm reads the books and the customers' e-mails ahead of the first event.
 func (p *Poster) Warm(ctx context.Context) error {
-	if _, err := p.books.get(ctx); err != nil {
-		return err
+	desks := slices.Collect(maps.Values(p.desks))
+	if p.common.ReadBooks != nil {
+		desks = append(desks, p.common)
+	}
+	for _, d := range desks {
+		if _, err := d.books.get(ctx); err != nil {
+			return err
+		}
 	}
 	return p.customers.refresh(ctx)
 }
 
 // settled notes what an attempt's failure says of the books.
-func (p *Poster) settled(r Result, err error) (Result, error) {
+func (d *desk) settled(r Result, err error) (Result, error) {
 	switch fault.KindOf(err) {
 	case fault.Unmapped, fault.Rejected, fault.Mismatch:
-		p.books.doubted()
+		d.books.doubted()
 	}
 	return r, err
 }

@@ -2,6 +2,7 @@ package posting
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -40,6 +41,26 @@ func (t *turns) take(ctx context.Context, name string) (func(), error) {
 		t.leave(name, tn)
 		return nil, ctx.Err()
 	}
+}
+
+// takeAll waits for the turns of several names, in an order that is the same
+// for everybody, and gives the function that ends them all.
+func (t *turns) takeAll(ctx context.Context, names []string) (func(), error) {
+	var ends []func()
+	endAll := func() {
+		for _, end := range ends {
+			end()
+		}
+	}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		end, err := t.take(ctx, name)
+		if err != nil {
+			endAll()
+			return nil, err
+		}
+		ends = append(ends, end)
+	}
+	return endAll, nil
 }
 
 func (t *turns) leave(name string, tn *turn) {

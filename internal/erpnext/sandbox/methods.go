@@ -30,6 +30,7 @@ func init() {
 		"frappe.client.cancel":                     (*call).clientCancel,
 		"frappe.client.delete":                     (*call).clientDelete,
 		"frappe.client.validate_link":              (*call).validateLink,
+		"frappe.desk.form.utils.add_comment":       (*call).addComment,
 		orderModule + "update_status":              (*call).updateOrderStatus,
 		orderModule + "make_sales_invoice":         (*call).makeSalesInvoice,
 		invoiceModule + "make_sales_return":        (*call).makeSalesReturn,
@@ -51,6 +52,7 @@ var guestMethods = []string{"ping", "frappe.ping", "frappe.client.get_time_zone"
 // writingMethods refuse GET.
 var writingMethods = []string{
 	"frappe.client.set_value", "frappe.client.insert", "frappe.client.save", "frappe.client.submit", "frappe.client.cancel", "frappe.client.delete",
+	"frappe.desk.form.utils.add_comment",
 }
 
 // knownModules exist, whatever is asked of them.

@@ -1,0 +1,223 @@
+package posting
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/money"
+)
+
+// draft is a Sales Order as it is wanted and as ERPNext has it.
+type draft struct {
+	wanted  erpnext.SalesOrder
+	stored  erpnext.Stored
+	created bool // by this try
+}
+
+// draftFor ensures the draft of an order's revision, and its customer and
+// items. It is whatever ERPNext has under that revision's key: perhaps
+// submitted by an earlier try, perhaps cancelled.
+func (w *orderWork) draftFor(ctx context.Context, revision int) (draft, error) {
+	// Mapped once ahead: for an order that cannot be mapped nothing is made,
+	// not even its customer.
+	if _, err := w.books.SalesOrder(w.order, w.key, "", w.items.code); err != nil {
+		return draft{}, err
+	}
+	customer, err := w.customer(ctx)
+	if err != nil {
+		return draft{}, err
+	}
+	d, err := w.drafted(ctx, revision, customer)
+	switch {
+	case isMissing(err, "Item"):
+		d, err = w.withKnownItems(ctx, revision, customer)
+	case isMissing(err, erpnext.DocCustomer):
+		d, err = w.withNewCustomer(ctx, revision, customer)
+	}
+	if err != nil {
+		return draft{}, err
+	}
+	if !d.created && d.stored.DocStatus == erpnext.Draft {
+		err = w.putRight(ctx, &d)
+	}
+	return d, err
+}
+
+func (w *orderWork) customer(ctx context.Context) (string, error) {
+	return w.Poster.customer(ctx, counter{w.desk, w.books, w.origin}, w.order.Customer, &w.result)
+}
+
+func (w *orderWork) drafted(ctx context.Context, revision int, customer string) (draft, error) {
+	key := w.revisionKey(revision)
+	so, err := w.books.SalesOrder(w.order, key, customer, w.items.code)
+	if err != nil {
+		return draft{}, err
+	}
+	if revision > 0 {
+		so.PoNo = "" // ERPNext takes an order number once a customer: it moves when the predecessor is cancelled
+	}
+	d := draft{wanted: so}
+	d.created, err = w.Site.Ensure(ctx, erpnext.DocSalesOrder, key, so, &d.stored)
+	return d, err
+}
+
+func (w *orderWork) revisionKey(n int) string {
+	return w.origin.Key("order", revisionID(w.order.ID, n))
+}
+
+// withKnownItems goes on after ERPNext said that one of the SKUs is no item:
+// lines without an item take the fallback.
+func (w *orderWork) withKnownItems(ctx context.Context, revision int, customer string) (draft, error) {
+	if err := w.items.ask(ctx, w.Site, w.order.Lines); err != nil {
+		return draft{}, err
+	}
+	d, err := w.drafted(ctx, revision, customer)
+	if isMissing(err, "Item") {
+		err = &fault.Error{
+			Kind: fault.Unmapped, Op: "posting.order", Cause: "the fallback item does not exist in ERPNext",
+			Hint: "make a non-stock Item with the code " + w.books.FallbackItem + " (server setup does it), or name another under fallback_item, then replay",
+		}
+	}
+	return d, err
+}
+
+// withNewCustomer goes on after ERPNext lost a customer we remember: somebody
+// deleted or renamed it.
+func (w *orderWork) withNewCustomer(ctx context.Context, revision int, gone string) (draft, error) {
+	if err := w.forgetCustomer(ctx); err != nil {
+		return draft{}, err
+	}
+	w.result.Documents = nil
+	customer, err := w.customer(ctx)
+	if err != nil {
+		return draft{}, err
+	}
+	if customer == gone {
+		return draft{}, &fault.Error{
+			Kind: fault.Unmapped, Op: "posting.order", Cause: "the configured customer does not exist in ERPNext",
+			Hint: "make the customer that the mapping sheet names under guest_customer, then replay",
+		}
+	}
+	return w.drafted(ctx, revision, customer)
+}
+
+func (w *orderWork) forgetCustomer(ctx context.Context) error {
+	keys := []string{w.origin.Key("customer", "guest")}
+	if party := w.order.Customer; party != nil {
+		keys = append(keys, customerKey(w.origin, *party))
+		if party.Email != "" {
+			keys = append(keys, emailDocument(party.Email, "").Key)
+		}
+	}
+	for _, key := range keys {
+		if err := w.Memory.Forget(ctx, erpnext.DocCustomer, key); err != nil {
+			return memoryError("posting.order", err)
+		}
+	}
+	return nil
+}
+
+// submit compares before it submits: ERPNext's helpfulness (pricing rules,
+// taxes, rounding) must not change what the buyer agreed to.
+func (w *orderWork) submit(ctx context.Context, d draft) error {
+	if err := w.compare(d.wanted, d.stored); err != nil {
+		return err
+	}
+	if d.stored.DocStatus != erpnext.Draft || w.desk.Orders.KeepDrafts {
+		return nil
+	}
+	return w.Site.Submit(ctx, erpnext.DocSalesOrder, d.stored.Name, nil)
+}
+
+// putRight brings a draft of an earlier try to what is wanted now: something
+// may have been put right since, or the order edited. The header discount is
+// sent too, because a pricing rule that made one leaves it behind.
+func (w *orderWork) putRight(ctx context.Context, d *draft) error {
+	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, d.stored.Name, &d.stored); err != nil {
+		return err
+	}
+	if w.compare(d.wanted, d.stored) == nil {
+		return nil
+	}
+	return w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, map[string]any{
+		"customer": d.wanted.Customer, "items": d.wanted.Items, "taxes": d.wanted.Taxes,
+		"additional_discount_percentage": 0, "discount_amount": d.wanted.DiscountAmount,
+	}, &d.stored)
+}
+
+// compare finds what ERPNext made different from what the buyer agreed to: the
+// total, the currency or the rows (a free item of a pricing rule leaves the
+// total alone). Rows are compared where the answer carried them.
+func (w *orderWork) compare(so erpnext.SalesOrder, stored erpnext.Stored) error {
+	if differs(stored.GrandTotal, erpnext.Num(w.order.Total.Value())) || !strings.EqualFold(stored.Currency, w.order.Currency) {
+		return &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's total differs from the shop's",
+			Hint: fmt.Sprintf("the shop says %s, ERPNext's draft %s says %s; %s", w.order.Total, stored.Name,
+				money.New(stored.GrandTotal.Decimal, stored.Currency), hintChanged),
+		}
+	}
+	if stored.DocStatus == erpnext.Draft && !sameRows(so.Items, stored.Items) {
+		return &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.order", Cause: "ERPNext's rows differ from the shop's",
+			Hint: "ERPNext's draft " + stored.Name + " has other rows than the shop's order; " + hintChanged,
+		}
+	}
+	return nil
+}
+
+// hintChanged names what changes an order. ERPNext drops ignore_pricing_rule
+// without a word unless the user is a Sales Manager (the field's permlevel is 1).
+const hintChanged = "look for a Pricing Rule (give the API user the role Sales Manager, and ERPNext lets it switch them off), " +
+	"a tax template or a rounding setting that changed it; the draft was kept: replay when it is put right"
+
+func sameRows(sent []erpnext.SalesOrderItem, stored []erpnext.StoredRow) bool {
+	if len(sent) != len(stored) {
+		return false
+	}
+	for i, row := range stored {
+		if differs(row.Qty, sent[i].Qty) || differs(row.Rate, sent[i].Rate) {
+			return false
+		}
+	}
+	return true
+}
+
+// itemBook knows which SKUs are items in ERPNext. A SKU that nobody asked
+// about is taken to be one: ERPNext says when it is not.
+type itemBook map[string]string // by lower-case SKU; "" = ERPNext has no such item
+
+func (b itemBook) code(sku string) (string, bool) {
+	code, asked := b[strings.ToLower(sku)]
+	if !asked {
+		return sku, true
+	}
+	return code, code != ""
+}
+
+// ask looks all SKUs of an order up at once.
+func (b itemBook) ask(ctx context.Context, site Site, lines []commerce.Line) error {
+	var skus []string
+	for _, line := range lines {
+		if line.SKU != "" {
+			skus = append(skus, line.SKU)
+			b[strings.ToLower(line.SKU)] = ""
+		}
+	}
+	if len(skus) == 0 {
+		return nil
+	}
+	var rows []struct {
+		Name string `json:"name"`
+	}
+	err := site.List(ctx, erpnext.Query{
+		DocType: "Item", Fields: []string{"name"}, Filters: [][]any{{"name", "in", skus}}, Limit: len(skus),
+	}, &rows)
+	for _, row := range rows {
+		b[strings.ToLower(row.Name)] = row.Name
+	}
+	return err
+}

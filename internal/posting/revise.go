@@ -1,0 +1,233 @@
+package posting
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+// A submitted Sales Order cannot be changed, so an edited order gets a
+// successor: the same order under a revision of its key, amended from the one
+// that is then cancelled. The steps are in an order in which a refusal or a
+// crash leaves the books whole:
+//
+//  1. the successor is drafted and compared, so that what ERPNext refuses is
+//     refused before anything is undone;
+//  2. the intention is written down, with the payments of the predecessor:
+//     cancelling it takes it out of them without a word;
+//  3. the predecessor is cancelled, the successor submitted;
+//  4. each payment is cancelled and booked again, now against the successor.
+//
+// Every step can be repeated.
+
+// revise brings an existing Sales Order to what an edited order asks for.
+func (w *orderWork) revise(ctx context.Context) error {
+	current, err := w.current(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case current.DocStatus == erpnext.Draft:
+		return w.redraft(ctx)
+	case current.DocStatus == erpnext.Cancelled && w.state.phase == live:
+		return w.cancelledByHand(ctx)
+	case current.DocStatus == erpnext.Submitted && w.asWanted(current):
+		w.adopt(current, w.state.revision)
+		return w.touch(ctx)
+	case current.DocStatus == erpnext.Submitted && (w.desk.Orders.NoteEdits || behind(current)):
+		return w.leaveEdit(ctx)
+	}
+	return w.replace(ctx, current)
+}
+
+// current reads the order's newest Sales Order. One that was deleted counts as
+// cancelled by a person.
+func (w *orderWork) current(ctx context.Context) (erpnext.Stored, error) {
+	var so erpnext.Stored
+	err := w.Site.Get(ctx, erpnext.DocSalesOrder, w.state.name, &so)
+	if isMissing(err, erpnext.DocSalesOrder) {
+		return erpnext.Stored{Name: w.state.name, DocStatus: erpnext.Cancelled}, nil
+	}
+	return so, err
+}
+
+// behind reports whether goods or invoices stand behind the order: then its
+// rows are theirs too.
+func behind(so erpnext.Stored) bool { return so.PerBilled.IsPositive() || so.PerDelivered.IsPositive() }
+
+// asWanted reports whether a submitted Sales Order is already what the order
+// asks for, when the memory does not say what it was made from.
+func (w *orderWork) asWanted(so erpnext.Stored) bool {
+	if w.state.booked != "" {
+		return false
+	}
+	wanted, err := w.books.SalesOrder(w.order, w.key, so.Customer, w.items.code)
+	return err == nil && w.compare(wanted, so) == nil && sameRows(wanted.Items, so.Items)
+}
+
+// redraft brings a Sales Order that was never submitted to what is wanted.
+func (w *orderWork) redraft(ctx context.Context) error {
+	d, err := w.draftFor(ctx, w.state.revision)
+	if err != nil {
+		return err
+	}
+	if err := w.submit(ctx, d); err != nil {
+		return err
+	}
+	w.adopt(d.stored, w.state.revision)
+	return w.alive(ctx, w.order.Note, nil)
+}
+
+// leaveEdit leaves a Sales Order as it is and tells a person.
+func (w *orderWork) leaveEdit(ctx context.Context) error {
+	text := fmt.Sprintf("The order was edited in the shop; its total there is now %s. This Sales Order was not changed.", w.order.Total)
+	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, text); err != nil {
+		return err
+	}
+	w.result.Note = "the edit is noted on the Sales Order, which stays as it is"
+	return w.alive(ctx, "", &fault.Error{
+		Kind: fault.Mismatch, Op: "posting.order", Cause: "an order was edited that cannot be replaced",
+		Hint: "the shop's total of " + w.state.name + " is now " + w.order.Total.String() +
+			": goods or invoices stand behind it, or the sheet asks for notes. Additions need a second Sales Order, removals a credit note",
+	})
+}
+
+// replace puts a successor in the place of the Sales Order, which is submitted
+// or was cancelled by us.
+func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
+	next := max(w.state.revision, 1) + 1
+	d, err := w.draftFor(ctx, next)
+	if err != nil {
+		return err
+	}
+	if d.stored.DocStatus == erpnext.Cancelled {
+		w.adopt(d.stored, next)
+		return w.cancelledByHand(ctx)
+	}
+	if err := w.compare(d.wanted, d.stored); err != nil {
+		return err
+	}
+	if err := w.intend(ctx, next); err != nil {
+		return err
+	}
+	if old.DocStatus == erpnext.Submitted {
+		if done, err := w.retire(ctx, d.stored.Name); done || err != nil {
+			return err
+		}
+	}
+	if d.stored.DocStatus == erpnext.Draft {
+		if err := w.install(ctx, d); err != nil {
+			return err
+		}
+	}
+	if err := w.relink(ctx, d.stored); err != nil {
+		return err
+	}
+	w.adopt(d.stored, next)
+	w.state.next = 0
+	w.result.Note = "the order was edited: " + d.stored.Name + " took the place of " + old.Name
+	return w.alive(ctx, w.order.Note, nil)
+}
+
+// intend writes down that a successor takes over, and the payments to link to
+// it, unless an earlier try did.
+func (w *orderWork) intend(ctx context.Context, next int) error {
+	if w.state.next == next {
+		return nil
+	}
+	payments, err := w.paymentsOf(ctx, w.state.name)
+	if err != nil {
+		return err
+	}
+	loose, err := w.loose(ctx, w.keys()...)
+	if err != nil {
+		return err
+	}
+	w.state.next, w.state.relink = next, append(payments, loose...)
+	return w.remember(ctx)
+}
+
+// retire cancels the predecessor. When ERPNext refuses because a document
+// stands behind it (a draft invoice counts), the successor's draft goes and
+// the edit is left to a person; then there is nothing more to do.
+func (w *orderWork) retire(ctx context.Context, successor string) (bool, error) {
+	err := w.Site.Cancel(ctx, erpnext.DocSalesOrder, w.state.name)
+	if !isLinked(err) {
+		return false, err
+	}
+	if err := w.Site.Delete(ctx, erpnext.DocSalesOrder, successor); err != nil {
+		return false, err
+	}
+	w.state.next, w.state.relink = 0, nil
+	return true, w.leaveEdit(ctx)
+}
+
+// isLinked reports whether ERPNext refused because other documents link to
+// this one (frappe/model/delete_doc.py, check_if_doc_is_linked).
+func isLinked(err error) bool {
+	return err != nil && erpnext.ClassOf(err) == "LinkExistsError"
+}
+
+// install submits the successor, as what it amends and under the order number
+// that its predecessor has given free.
+func (w *orderWork) install(ctx context.Context, d draft) error {
+	so, err := w.books.SalesOrder(w.order, d.wanted.Key, d.wanted.Customer, w.items.code)
+	if err != nil {
+		return err
+	}
+	fields := map[string]any{"amended_from": w.state.name, "po_no": so.PoNo}
+	if err := w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, fields, nil); err != nil {
+		return err
+	}
+	if w.desk.Orders.KeepDrafts {
+		return nil
+	}
+	return w.Site.Submit(ctx, erpnext.DocSalesOrder, d.stored.Name, nil)
+}
+
+// finishReplacement goes on with a replacement that an earlier try of this or
+// an older snapshot began. If its successor was submitted, it stands, and what
+// the present snapshot wants is compared with it.
+func (w *orderWork) finishReplacement(ctx context.Context) error {
+	var successor erpnext.Stored
+	found, err := w.Site.FindByKey(ctx, erpnext.DocSalesOrder, w.revisionKey(w.state.next), &successor)
+	if err != nil || !found || successor.DocStatus != erpnext.Submitted {
+		return err // replace goes on from the draft, or begins anew
+	}
+	if err := w.relink(ctx, successor); err != nil {
+		return err
+	}
+	w.adopt(successor, w.state.next)
+	w.state.next, w.state.booked = 0, ""
+	return w.remember(ctx)
+}
+
+// relink books the payments of the predecessor again, against the successor.
+func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
+	m := &move{from: w.state.name, to: so, left: so.GrandTotal.Decimal}
+	for _, name := range w.state.relink {
+		err := w.repay(ctx, name, m)
+		switch fault.KindOf(err) {
+		case fault.Rejected, fault.Rights:
+			w.unlinked(err)
+		default:
+			if err != nil {
+				return err
+			}
+		}
+	}
+	w.state.relink = nil
+	return w.tied(ctx, w.keys()...)
+}
+
+// unlinked tells that a payment was not linked to the successor. Its money is
+// booked, on the customer's account.
+func (w *orderWork) unlinked(err error) {
+	f := fault.As(err)
+	w.result.Warn = &fault.Error{
+		Kind: f.Kind, Op: f.Op, Cause: "a payment was not linked to the edited order: " + f.Cause,
+		Hint: "the payment stays on the customer's account: allocate it with ERPNext's Payment Reconciliation", Detail: f.Detail,
+	}
+}

@@ -1,0 +1,25 @@
+package posting
+
+import (
+	"context"
+
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+)
+
+// touch brings the few fields of a submitted Sales Order that ERPNext lets
+// change (allow_on_submit in sales_order.json) to what the snapshot says.
+func (w *orderWork) touch(ctx context.Context) error {
+	if w.state.said == w.said || w.state.said == "" {
+		return w.alive(ctx, w.order.Note, nil)
+	}
+	so, err := w.books.SalesOrder(w.order, w.key, w.state.customer, w.items.code)
+	if err != nil {
+		return err
+	}
+	fields := map[string]any{"po_no": so.PoNo}
+	err = w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, fields, nil)
+	if err != nil {
+		return err
+	}
+	return w.alive(ctx, w.order.Note, nil)
+}
