@@ -31,7 +31,7 @@ func (w *orderWork) revise(ctx context.Context) error {
 	switch {
 	case current.DocStatus == erpnext.Draft:
 		return w.redraft(ctx)
-	case current.DocStatus == erpnext.Cancelled && w.state.phase == live:
+	case current.DocStatus == erpnext.Cancelled && w.state.phase == live && w.state.next == 0:
 		return w.cancelledByHand(ctx)
 	case current.DocStatus == erpnext.Submitted && w.asWanted(current):
 		w.adopt(current, w.state.revision)
@@ -154,7 +154,7 @@ func (w *orderWork) intend(ctx context.Context, next int) error {
 // the edit is left to a person; then there is nothing more to do.
 func (w *orderWork) retire(ctx context.Context, successor string) (bool, error) {
 	err := w.Site.Cancel(ctx, erpnext.DocSalesOrder, w.state.name)
-	if !isLinked(err) {
+	if !refusesToGo(err) {
 		return false, err
 	}
 	if err := w.Site.Delete(ctx, erpnext.DocSalesOrder, successor); err != nil {
@@ -164,11 +164,10 @@ func (w *orderWork) retire(ctx context.Context, successor string) (bool, error) 
 	return true, w.leaveEdit(ctx)
 }
 
-// isLinked reports whether ERPNext refused because other documents link to
-// this one (frappe/model/delete_doc.py, check_if_doc_is_linked).
-func isLinked(err error) bool {
-	return err != nil && erpnext.ClassOf(err) == "LinkExistsError"
-}
+// refusesToGo reports whether ERPNext will not cancel a document: others link
+// to it (frappe/model/delete_doc.py), or a draft invoice names it
+// (sales_order.py, check_nextdoc_docstatus).
+func refusesToGo(err error) bool { return err != nil && fault.KindOf(err) == fault.Rejected }
 
 // install submits the successor, as what it amends and under the order number
 // that its predecessor has given free.

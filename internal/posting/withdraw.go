@@ -91,7 +91,7 @@ func (w *orderWork) cancelOrClose(ctx context.Context, current erpnext.Stored) e
 			w.state.phase = cancelled
 			return w.withdrawn(ctx, "the order was cancelled in the shop: "+current.Name+" is cancelled; its payments are on the customer's account")
 		}
-		if !isLinked(err) {
+		if !refusesToGo(err) {
 			return err
 		}
 	}
