@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,20 +28,16 @@ type bench struct {
 	memory *memory
 }
 
-// newBench makes a site that is set up, and a Poster with the default policies.
+// newBench makes a site that is set up, and a Poster with the default
+// policies. With LEDGERHOOK_TEST_ERPNEXT_URL it is that site.
 func newBench(t testing.TB, change func(*posting.Options)) *bench {
 	t.Helper()
-	handler, err := sandbox.New(sandbox.Options{})
-	if err != nil {
-		t.Fatal(err)
+	b := &bench{memory: newMemory()}
+	if url := os.Getenv("LEDGERHOOK_TEST_ERPNEXT_URL"); url != "" {
+		b.site = newClient(t, url, os.Getenv("LEDGERHOOK_TEST_ERPNEXT_KEY"), os.Getenv("LEDGERHOOK_TEST_ERPNEXT_SECRET"))
+	} else {
+		b.site = sandboxClient(t)
 	}
-	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
-	setup := newClient(t, server.URL, "demo-setup-key", "demo-setup-secret")
-	if err := erpnext.Setup(t.Context(), setup, erpnext.KeyedDocTypes(), func(string) {}); err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{site: newClient(t, server.URL, "demo-key", "demo-secret"), memory: newMemory()}
 	o := posting.Options{
 		Site: b.site, Memory: b.memory, Shops: []posting.Origin{shop}, CustomersFresh: time.Hour,
 		Desk: posting.Desk{ReadBooks: posting.ReadBooks(b.site, erpnext.Wanted{}, mapping.Books{}), WaitForOrder: time.Hour},
@@ -52,9 +49,33 @@ func newBench(t testing.TB, change func(*posting.Options)) *bench {
 	return b
 }
 
+func sandboxClient(t testing.TB) *erpnext.Client {
+	t.Helper()
+	handler, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	setup := newClient(t, server.URL, "demo-setup-key", "demo-setup-secret")
+	if err := erpnext.Setup(t.Context(), setup, erpnext.KeyedDocTypes(), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	return newClient(t, server.URL, "demo-key", "demo-secret")
+}
+
+// run begins every id of a run on a real site, which keeps what earlier runs
+// made.
+var run = func() string {
+	if os.Getenv("LEDGERHOOK_TEST_ERPNEXT_URL") == "" {
+		return ""
+	}
+	return strconv.FormatInt(time.Now().Unix(), 10)
+}()
+
 func newClient(t testing.TB, url, key, secret string) *erpnext.Client {
 	t.Helper()
-	c, err := erpnext.New(erpnext.Options{URL: url, Credentials: erpnext.KeySecret(key, secret)})
+	c, err := erpnext.New(erpnext.Options{URL: url, Site: os.Getenv("LEDGERHOOK_TEST_ERPNEXT_SITE"), Credentials: erpnext.KeySecret(key, secret)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +102,16 @@ func (b *bench) settle(ctx context.Context, r posting.Result, err error) error {
 // its Sales Orders that are not cancelled, and what became of the money.
 func (b *bench) books(ctx context.Context, t testing.TB, id string) []string {
 	t.Helper()
+	id = run + id
 	var orders, payments []erpnext.Stored
 	must(t, b.site.List(ctx, erpnext.Query{
 		DocType: "Sales Order", Limit: -1,
-		Filters: [][]any{{"docstatus", "<", 2}, {erpnext.KeyField, "like", "shopify/acme/order/" + id + "%"}},
+		Filters:   [][]any{{"docstatus", "<", 2}},
+		OrFilters: [][]any{{erpnext.KeyField, "=", "shopify/acme/order/" + id}, {erpnext.KeyField, "like", "shopify/acme/order/" + id + "/r%"}},
 	}, &orders))
 	must(t, b.site.List(ctx, erpnext.Query{
 		DocType: "Payment Entry", Limit: -1, Fields: []string{"paid_amount", "unallocated_amount"},
-		Filters: [][]any{{"docstatus", "=", 1}, {"reference_no", "like", "ch_" + id + "_%"}},
+		Filters: [][]any{{"docstatus", "=", 1}, {"reference_no", "like", "ch " + id + "-%"}},
 	}, &payments))
 	list := []string{}
 	for _, row := range orders {
@@ -118,6 +141,7 @@ func must(t testing.TB, err error) {
 // snapshot is an order at its n-th minute, made of the quantities of its two
 // lines.
 func snapshot(id string, minute int, mugs, pens int64) commerce.Order {
+	id = run + id
 	o := anOrder()
 	o.ID, o.Name = id, "#"+id
 	o.Customer = &commerce.Party{ID: id, Email: "ann" + id + "@example.com", FirstName: "Ann", LastName: "Lee " + id}
@@ -136,9 +160,10 @@ func snapshot(id string, minute int, mugs, pens int64) commerce.Order {
 
 // payment is the n-th payment of an order.
 func payment(id string, n int, amount string) commerce.Payment {
-	name := fmt.Sprintf("%s_%d", id, n)
+	id = run + id
+	name := fmt.Sprintf("%s-%d", id, n)
 	return commerce.Payment{
-		ID: "pi_" + name, Reference: "ch_" + name, Provider: "stripe", Amount: usd(amount), At: time.Now(), OrderRefs: []string{id}, PayerEmail: "ann" + id + "@example.com",
+		ID: "pi_" + name, Reference: "ch " + name, Provider: "stripe", Amount: usd(amount), At: time.Now(), OrderRefs: []string{id}, PayerEmail: "ann" + id + "@example.com",
 	}
 }
 
@@ -161,7 +186,7 @@ func TestEditedOrderIsReplacedAndItsPaymentsFollow(t *testing.T) {
 		t.Errorf("note %q", r.Note)
 	}
 	so := b.newest(t, "1001")
-	if so.Key != "shopify/acme/order/1001/r2" || so.AmendedFrom == "" {
+	if so.Key != "shopify/acme/order/"+run+"1001/r2" || so.AmendedFrom == "" {
 		t.Errorf("successor %s has key %q, amended from %q", so.Name, so.Key, so.AmendedFrom)
 	}
 }
@@ -169,7 +194,7 @@ func TestEditedOrderIsReplacedAndItsPaymentsFollow(t *testing.T) {
 // newest reads the order's newest Sales Order, as the memory names it.
 func (b *bench) newest(t testing.TB, id string) erpnext.Stored {
 	t.Helper()
-	doc, _, err := b.memory.Document(t.Context(), "Sales Order", "shopify/acme/order/"+id)
+	doc, _, err := b.memory.Document(t.Context(), "Sales Order", "shopify/acme/order/"+run+id)
 	must(t, err)
 	var so erpnext.Stored
 	must(t, b.site.Get(t.Context(), "Sales Order", doc.Name, &so))

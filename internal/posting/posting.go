@@ -25,6 +25,7 @@ import (
 type Site interface {
 	Ensure(ctx context.Context, doctype, key string, doc, out any) (created bool, err error)
 	FindByKey(ctx context.Context, doctype, key string, out any) (found bool, err error)
+	HasKeyField(ctx context.Context, doctype string) (bool, error)
 	Update(ctx context.Context, doctype, name string, fields map[string]any, out any) error
 	Submit(ctx context.Context, doctype, name string, out any) error
 	Cancel(ctx context.Context, doctype, name string) error

@@ -67,6 +67,8 @@ func (f *fakeSite) FindByKey(_ context.Context, doctype, key string, _ any) (boo
 	return false, nil
 }
 
+func (f *fakeSite) HasKeyField(context.Context, string) (bool, error) { return true, nil }
+
 func (f *fakeSite) Cancel(_ context.Context, doctype, name string) error {
 	f.note("cancel %s %s", doctype, name)
 	return nil

@@ -39,6 +39,13 @@ func (w *orderWork) revise(ctx context.Context) error {
 	case current.DocStatus == erpnext.Submitted && (w.desk.Orders.NoteEdits || behind(current)):
 		return w.leaveEdit(ctx)
 	}
+	keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder)
+	switch {
+	case err != nil:
+		return err
+	case !keyed: // the order number stands in for the key, and a successor needs both
+		return w.leaveEdit(ctx)
+	}
 	return w.replace(ctx, current)
 }
 
