@@ -183,12 +183,20 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, s
 		Site: site, Memory: memory,
 		Desk: posting.Desk{
 			ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
-				Clearing: cfg.Sheet.Accounts.Clearing, Warehouse: cfg.Sheet.Warehouse,
+				Till: mapping.Till{Clearing: byCurrency(cfg.Sheet.Accounts.Clearing)}, Warehouse: cfg.Sheet.Warehouse,
 			}),
 			GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer, WaitForOrder: cfg.Sheet.Payments.Wait(),
 		},
 		Shops: shops(sources), CustomersFresh: o.CustomersFresh,
 	})
+}
+
+func byCurrency(accounts map[string]string) map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for provider, account := range accounts {
+		all[provider] = map[string]string{"": account}
+	}
+	return all
 }
 
 func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {

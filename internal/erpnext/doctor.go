@@ -174,8 +174,9 @@ var needs = []struct {
 	rights        []string
 }{
 	{DocCustomer, "Sales User", []string{"read", "create"}},
-	{DocSalesOrder, "Sales User", []string{"read", "create", "write", "submit"}},
-	{DocPaymentEntry, "Accounts User", []string{"read", "create", "write", "submit"}},
+	{DocSalesOrder, "Sales User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
+	{DocPaymentEntry, "Accounts User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
+	{DocJournalEntry, "Accounts User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
 	{docItem, "Sales User", []string{"read"}},
 	{docPriceList, "Sales User", []string{"read"}},
 	{docAccount, "Accounts User", []string{"read"}},

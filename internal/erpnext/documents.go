@@ -201,6 +201,7 @@ type Stored struct {
 	NetTotal             Number `json:"net_total"`
 	TotalTaxesAndCharges Number `json:"total_taxes_and_charges"`
 	GrandTotal           Number `json:"grand_total"`
+	BaseGrandTotal       Number `json:"base_grand_total"` // in the company's currency
 	RoundedTotal         Number `json:"rounded_total"`
 	AdvancePaid          Number `json:"advance_paid"`
 	PerBilled            Number `json:"per_billed"`
@@ -238,10 +239,12 @@ func storedFields(doctype string) []string {
 		return append(common, "customer_name", "disabled", "is_frozen")
 	case DocSalesOrder:
 		return append(common, "status", "company", "currency", "customer", "customer_name", "net_total", "total_taxes_and_charges",
-			"grand_total", "rounded_total", "advance_paid", "per_billed", "per_delivered", "po_no", "amended_from")
+			"grand_total", "base_grand_total", "rounded_total", "advance_paid", "per_billed", "per_delivered", "po_no", "amended_from")
 	case DocPaymentEntry:
 		return append(common, "status", "company", "payment_type", "party", "paid_from", "paid_to", "paid_amount",
 			"received_amount", "unallocated_amount", "reference_no", "amended_from")
+	case DocJournalEntry:
+		return append(common, "company", "cheque_no", "amended_from")
 	default:
 		return common
 	}
@@ -258,6 +261,8 @@ func weakField(doctype string) string {
 		return "po_no"
 	case DocPaymentEntry:
 		return "reference_no"
+	case DocJournalEntry:
+		return "cheque_no"
 	default:
 		return ""
 	}

@@ -13,7 +13,9 @@ const keyLabel = "Ledgerhook Key"
 const docCustomField = "Custom Field"
 
 // KeyedDocTypes are the DocTypes whose documents carry our key.
-func KeyedDocTypes() []string { return []string{DocCustomer, DocSalesOrder, DocPaymentEntry} }
+func KeyedDocTypes() []string {
+	return []string{DocCustomer, DocSalesOrder, DocPaymentEntry, DocJournalEntry}
+}
 
 // keyFieldAfter is the field that the key field follows in the form.
 var keyFieldAfter = map[string]string{DocCustomer: "customer_name", DocSalesOrder: "po_no", DocPaymentEntry: "reference_no"}

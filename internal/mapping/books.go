@@ -27,10 +27,8 @@ type Books struct {
 	ShippingAccount string
 	TaxAccount      string
 	IncomeAccount   string
-	// Clearing is the account where a provider's money arrives, by provider;
-	// DefaultClearing serves providers that have none.
-	Clearing        map[string]string
-	DefaultClearing string
+	Till            Till
+	DefaultClearing string // for providers whose account the Till does not name
 
 	Precision int32             // decimals of amounts on this site
 	Location  *time.Location    // the site's time zone: dates are cut in it

@@ -26,7 +26,7 @@ func books() mapping.Books {
 		Company: "Demo Trading", Currency: "USD", CostCenter: "Main - DT", PriceList: "Standard Selling",
 		CustomerGroup: "Individual", Territory: "All Territories", FallbackItem: "SHOP-LINE",
 		RoundOffAccount: "Round Off - DT", ShippingAccount: "Freight - DT", TaxAccount: "Sales Tax - DT", IncomeAccount: "Sales - DT",
-		Clearing: map[string]string{"stripe": "Stripe - DT"}, DefaultClearing: "Bank - DT",
+		Till: mapping.Till{Clearing: map[string]map[string]string{"stripe": {"": "Stripe - DT"}}}, DefaultClearing: "Bank - DT",
 		Precision: 2, Location: time.FixedZone("site", -5*3600), Countries: map[string]string{"US": "United States", "DE": "Germany"},
 	}
 }

@@ -3,41 +3,48 @@ package mapping
 import (
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
-	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
+	"github.com/shopspring/decimal"
 )
 
-// Allocation is the order that a payment pays, and how much of the payment.
+// Allocation is the order that a payment pays, and how much of the payment, in
+// the company's currency.
 type Allocation struct {
 	Order  string // ERPNext's name of the Sales Order
 	Amount money.Amount
 }
 
 // PaymentEntry maps money received from a customer to a Payment Entry on the
-// provider's clearing account. What the allocation does not take stays on
-// account. Only the company's currency can be booked: another one needs an
-// account and a rate that nobody has named.
-func (b Books) PaymentEntry(p commerce.Payment, key, customer string, a *Allocation) (erpnext.PaymentEntry, error) {
-	if p.Amount.Currency() != b.Currency {
-		return erpnext.PaymentEntry{}, &fault.Error{
-			Kind: fault.Unmapped, Op: "mapping", Cause: "payment in " + p.Amount.Currency() + ", books in " + b.Currency,
-			Hint: "payments in a foreign currency are not booked by this version: enter this one by hand",
-		}
-	}
-	if err := b.holds(p.Amount.Currency()); err != nil {
+// provider's clearing account, in the currency of the balance there. What the
+// allocation does not take stays on account.
+//
+// A known fee is a deduction: what is paid and received is the net amount, what
+// the customer has paid is the gross one (payment_entry.py,
+// set_unallocated_amount), so that the clearing account holds what the provider
+// holds. Customers owe in the company's currency; rate is what one unit of the
+// balance's currency is worth in it.
+func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate, a *Allocation) (erpnext.PaymentEntry, error) {
+	s := settlement(p.Amount, p.Settlement)
+	if err := b.holds(s.Net.Currency()); err != nil {
 		return erpnext.PaymentEntry{}, err
 	}
-	account := firstOf(b.Clearing[p.Provider], b.DefaultClearing)
-	if account == "" {
-		return erpnext.PaymentEntry{}, unmapped("clearing account for "+p.Provider, "accounts.clearing."+p.Provider)
+	account, err := b.clearingFor(p.Provider, p.Gateway, s.Net.Currency())
+	if err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	net := b.base(s.Net, rate)
+	deductions, err := b.deductions(p, s, rate)
+	if err != nil {
+		return erpnext.PaymentEntry{}, err
 	}
 	date := b.Date(p.At)
 	pe := erpnext.PaymentEntry{
 		PaymentType: "Receive", PostingDate: date, Company: b.Company,
 		PartyType: "Customer", Party: customer, PaidTo: account,
-		PaidAmount: erpnext.Num(p.Amount.Value()), ReceivedAmount: erpnext.Num(p.Amount.Value()),
+		PaidAmount: erpnext.Num(net), ReceivedAmount: erpnext.Num(s.Net.Value()),
+		SourceExchangeRate: erpnext.Num(decimal.NewFromInt(1)), TargetExchangeRate: erpnext.Num(rate.orOne()),
 		ReferenceNo: cut(p.Reference, maxText), ReferenceDate: date, CostCenter: b.CostCenter,
-		Key: key,
+		Deductions: deductions, Key: key,
 	}
 	if a != nil && a.Amount.Sign() > 0 {
 		pe.References = []erpnext.PaymentReference{{
@@ -45,4 +52,22 @@ func (b Books) PaymentEntry(p commerce.Payment, key, customer string, a *Allocat
 		}}
 	}
 	return pe, nil
+}
+
+// deductions are what of a payment did not reach the balance: the fee, and what
+// cash rounding took (or, negative, added).
+func (b Books) deductions(p commerce.Payment, s commerce.Settlement, rate Rate) ([]erpnext.PaymentDeduction, error) {
+	fee, err := b.deduction(b.Till.Fees, "accounts.fees", b.base(s.Gross, rate).Sub(b.base(s.Net, rate)))
+	if err != nil {
+		return nil, err
+	}
+	rounding, err := b.deduction(b.RoundOffAccount, "accounts.round_off", b.base(p.Rounding, rate).Neg())
+	return append(fee, rounding...), err
+}
+
+// Credited is what a payment takes off the customer's debt, in the company's
+// currency: its gross amount, without what cash rounding added.
+func (b Books) Credited(p commerce.Payment, rate Rate) money.Amount {
+	gross := settlement(p.Amount, p.Settlement).Gross
+	return money.New(b.base(gross, rate).Sub(b.base(p.Rounding, rate)), b.Currency)
 }

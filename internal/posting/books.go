@@ -67,7 +67,7 @@ func ReadBooks(site *erpnext.Client, wanted erpnext.Wanted, fixed mapping.Books)
 			Company: p.Company, Currency: p.Currency, CostCenter: p.CostCenter, Warehouse: fixed.Warehouse, PriceList: p.PriceList,
 			CustomerGroup: p.CustomerGroup, Territory: p.Territory, FallbackItem: p.FallbackItem,
 			RoundOffAccount: p.RoundOffAccount, ShippingAccount: p.ShippingAccount, TaxAccount: p.TaxAccount, IncomeAccount: p.IncomeAccount,
-			Clearing: fixed.Clearing, DefaultClearing: p.BankAccount,
+			Till: fixed.Till, DefaultClearing: p.BankAccount,
 			Precision: p.Precision, Location: p.Location, Countries: p.Countries,
 		}, nil
 	}

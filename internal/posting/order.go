@@ -226,8 +226,17 @@ func (w *orderWork) adopt(so erpnext.Stored, revision int) {
 	w.state.customer = cmp.Or(so.Customer, w.state.customer)
 	w.state.currency = cmp.Or(so.Currency, w.state.currency)
 	if !so.GrandTotal.IsZero() || w.state.total == "" {
-		w.state.total = so.GrandTotal.String()
+		w.state.total, w.state.base = so.GrandTotal.String(), baseTotal(so).String()
 	}
+}
+
+// baseTotal is an order's total in the company's currency. What a site does not
+// tell is the same in both.
+func baseTotal(so erpnext.Stored) erpnext.Number {
+	if so.BaseGrandTotal.IsZero() {
+		return so.GrandTotal
+	}
+	return so.BaseGrandTotal
 }
 
 // alive ends the application of a snapshot whose Sales Order is as wanted, or

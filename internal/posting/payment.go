@@ -2,7 +2,6 @@ package posting
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -17,22 +16,32 @@ import (
 // events comes first: against the Sales Order it names; else on account of the
 // customer with the payer's e-mail; else of the unknown payer. While the order
 // it names is not there it fails with fault.Waiting, until WaitForOrder after
-// `received`.
+// `received`; while nobody knows what it did to the balance, until
+// WaitForFee. A settlement that comes after that is booked on its own.
 func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Payment, received time.Time) (Result, error) {
+	if pay.FeeOnly {
+		return p.fee(ctx, origin, pay)
+	}
 	if pay.Amount.Sign() <= 0 {
 		return Result{Ignored: "no money was moved"}, nil
-	}
-	key := origin.Key("payment", pay.ID)
-	_, ok, err := p.known(ctx, erpnext.DocPaymentEntry, key)
-	if err != nil {
-		return Result{}, err
-	}
-	if ok {
-		return Result{Note: "the payment is in ERPNext already"}, nil
 	}
 	w, err := p.paymentWork(ctx, origin, pay)
 	if err != nil {
 		return Result{}, err
+	}
+	done, err := w.turns.takeAll(ctx, append(w.orderKeys(), w.key))
+	if err != nil {
+		return Result{}, err
+	}
+	defer done()
+	booked, ok, err := p.booked(ctx, w.keys()...)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case ok && pay.Settlement != nil && booked.Data[dataSettled] == "":
+		return w.settled(w.bookFee(ctx, booked))
+	case ok:
+		return Result{Note: "the payment is in ERPNext already"}, nil
 	}
 	err = w.post(ctx, received)
 	return w.settled(w.result, err)
@@ -50,17 +59,40 @@ type paymentWork struct {
 	counter
 	pay    commerce.Payment
 	key    string
+	rate   mapping.Rate // of the balance's currency
 	result Result
 	// allocated says that the order it names gets some of the money.
 	allocated bool
 }
 
+// keys are what the payment is remembered under: its id and its other names.
+func (w *paymentWork) keys() []string {
+	return movementKeys(w.origin, "payment", w.pay.ID, w.pay.Aliases)
+}
+
+func movementKeys(origin Origin, kind, id string, aliases []string) []string {
+	keys := []string{origin.Key(kind, id)}
+	for _, alias := range aliases {
+		keys = append(keys, origin.Key(kind, alias))
+	}
+	return keys
+}
+
+// booked finds the Payment Entry that is remembered under one of the keys.
+func (p *Poster) booked(ctx context.Context, keys ...string) (event.Document, bool, error) {
+	for _, key := range keys {
+		doc, ok, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, key)
+		if err != nil || ok {
+			return doc, ok, memoryError("posting.payment", err)
+		}
+	}
+	return event.Document{}, false, nil
+}
+
 func (w *paymentWork) post(ctx context.Context, received time.Time) error {
-	done, err := w.turns.takeAll(ctx, w.orderKeys())
-	if err != nil {
+	if err := w.settle(ctx, received); err != nil {
 		return err
 	}
-	defer done()
 	order, err := w.findOrder(ctx)
 	if err != nil {
 		return err
@@ -70,7 +102,7 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 			return err
 		}
 		w.onAccount("the order that the payment names is not in ERPNext",
-			"when the order is there, allocate the payment to it with ERPNext's Payment Reconciliation")
+			"when the order comes, the payment is linked to it; if it never does, find out what was paid for")
 	}
 	payer, err := w.payer(ctx, order)
 	if err != nil {
@@ -114,66 +146,6 @@ func (w *paymentWork) wait(received time.Time) error {
 	}
 }
 
-// orderKeys are the keys under which the named order may be remembered.
-func (w *paymentWork) orderKeys() []string {
-	var keys []string
-	for _, ref := range w.pay.OrderRefs {
-		for _, shop := range w.Shops {
-			if isDigits(ref) { // a shop's order id, or a number without its #
-				keys = append(keys, shop.Key("order", ref))
-			}
-			keys = append(keys, shop.Key("order-name", orderName(ref)))
-		}
-	}
-	return keys
-}
-
-func isDigits(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
-}
-
-// findOrder finds the Sales Order that the payment names: in the memory, else
-// in ERPNext by our key, by the customer's order number or by its own name. An
-// order that is not the only one of its name is none.
-func (w *paymentWork) findOrder(ctx context.Context) (*event.Document, error) {
-	for _, key := range w.orderKeys() {
-		doc, ok, err := w.Memory.Document(ctx, erpnext.DocSalesOrder, key)
-		if err != nil {
-			return nil, memoryError("posting.payment", err)
-		}
-		if ok {
-			return &doc, nil
-		}
-	}
-	if len(w.pay.OrderRefs) == 0 {
-		return nil, nil
-	}
-	return w.askForOrder(ctx)
-}
-
-func (w *paymentWork) askForOrder(ctx context.Context) (*event.Document, error) {
-	names := append([]string{}, w.pay.OrderRefs...)
-	for _, ref := range w.pay.OrderRefs {
-		names = append(names, "#"+orderName(ref))
-	}
-	var rows []erpnext.Stored
-	err := w.Site.List(ctx, erpnext.Query{
-		DocType: erpnext.DocSalesOrder, Fields: []string{"name", "customer", "currency", "grand_total"},
-		Filters:   [][]any{{"docstatus", "=", erpnext.Submitted}, {"company", "=", w.books.Company}},
-		OrFilters: [][]any{{"po_no", "in", names}, {"name", "in", names}},
-		Limit:     2,
-	}, &rows)
-	if err != nil || len(rows) != 1 {
-		return nil, err
-	}
-	return &event.Document{DocType: erpnext.DocSalesOrder, Name: rows[0].Name, Data: orderData(rows[0])}, nil
-}
-
-// orderData is what a payment needs to know of an order.
-func orderData(so erpnext.Stored) map[string]string {
-	return map[string]string{"customer": so.Customer, "currency": so.Currency, "grand_total": so.GrandTotal.String()}
-}
-
 // payer is the order's customer, else the one with the payer's e-mail, else
 // the one who stands for nobody known.
 func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, error) {
@@ -192,24 +164,24 @@ func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, 
 	return w.seekStandIn(ctx, w.counter, standIn{"unknown-payer", w.UnknownPayer, "Unknown payer (" + w.origin.Source + ")"})
 }
 
-// allocation gives the order as much of the payment as it is worth; the rest
-// stays on account.
+// allocation gives the order as much of the payment as it is worth, in the
+// company's currency; the rest stays on account.
 func (w *paymentWork) allocation(order *event.Document) *mapping.Allocation {
 	if order == nil {
 		return nil
 	}
-	if readState(*order).phase != live {
+	state := readState(*order)
+	if state.phase != live {
 		w.onAccount("the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back")
 		return nil
 	}
-	total, err := money.Parse(order.Data["grand_total"], order.Data["currency"])
-	if err != nil || total.Currency() != w.pay.Amount.Currency() {
-		w.onAccount("the order is in another currency", "allocate the payment by hand")
+	amount := w.books.Credited(w.pay, w.rate)
+	total, err := money.ParseDecimal(state.base)
+	if err != nil {
 		return nil
 	}
-	amount := w.pay.Amount
-	if amount.Cmp(total) > 0 {
-		amount = total
+	if worth := money.New(total, w.books.Currency); amount.Cmp(worth) > 0 {
+		amount = worth
 		w.onAccount("more was paid than the order is worth", "the difference is on the customer's account: pay it back or allocate it")
 	}
 	return &mapping.Allocation{Order: order.Name, Amount: amount}
@@ -217,12 +189,19 @@ func (w *paymentWork) allocation(order *event.Document) *mapping.Allocation {
 
 func (w *paymentWork) draft(ctx context.Context, customer string, a *mapping.Allocation) (erpnext.Stored, error) {
 	var stored erpnext.Stored
-	pe, err := w.books.PaymentEntry(w.pay, w.key, customer, a)
+	pe, err := w.books.PaymentEntry(w.pay, w.key, customer, w.rate, a)
 	if err != nil {
 		return stored, err
 	}
 	w.allocated = len(pe.References) > 0
 	_, err = w.Site.Ensure(ctx, erpnext.DocPaymentEntry, w.key, pe, &stored)
+	if err == nil && stored.DocStatus != erpnext.Cancelled && differs(stored.PaidAmount, pe.PaidAmount) {
+		err = &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.payment", Cause: "ERPNext's amount differs from the provider's",
+			Hint: "the provider says " + w.pay.Amount.String() + ", so " + pe.PaidAmount.String() + " should arrive; ERPNext's draft " + stored.Name +
+				" says " + stored.PaidAmount.String() + "; the draft was kept",
+		}
+	}
 	return stored, err
 }
 
@@ -235,11 +214,11 @@ func (w *paymentWork) draftWithLess(ctx context.Context, customer string, order 
 		return so, err
 	}
 	asked := w.allocation(order)
-	left := money.New(so.GrandTotal.Sub(so.AdvancePaid.Decimal), so.Currency)
+	left := money.New(baseTotal(so).Sub(so.AdvancePaid.Decimal), w.books.Currency)
 	if so.DocStatus != erpnext.Submitted || so.Status == "Closed" || so.PerBilled.IsPositive() {
-		left = money.Zero(so.Currency)
+		left = money.Zero(w.books.Currency)
 	}
-	if asked == nil || left.Currency() != asked.Amount.Currency() || left.Cmp(asked.Amount) >= 0 {
+	if asked == nil || left.Cmp(asked.Amount) >= 0 {
 		return erpnext.Stored{}, refusal
 	}
 	w.onAccount("the order takes less than was paid",
@@ -252,20 +231,27 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 		w.result = cancelledByHand(erpnext.DocPaymentEntry, stored.Name)
 		return nil
 	}
-	if differs(stored.PaidAmount, erpnext.Num(w.pay.Amount.Value())) {
-		return &fault.Error{
-			Kind: fault.Mismatch, Op: "posting.payment", Cause: "ERPNext's amount differs from the provider's",
-			Hint: "the provider says " + w.pay.Amount.String() + ", ERPNext's draft " + stored.Name + " says " + stored.PaidAmount.String() + "; the draft was kept",
-		}
-	}
 	if stored.DocStatus == erpnext.Draft {
 		if err := w.Site.Submit(ctx, erpnext.DocPaymentEntry, stored.Name, nil); err != nil {
 			return err
 		}
 	}
-	w.result.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Key: w.key})
+	data := map[string]string{dataCustomer: stored.Party, dataCurrency: w.settledIn()}
+	if w.pay.Settlement != nil {
+		data[dataSettled] = "deducted"
+	}
+	for _, key := range w.keys() {
+		w.result.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Key: key, Data: data})
+	}
 	if !w.allocated {
 		return w.addLoose(ctx, []string{stored.Name}, w.orderKeys()...)
 	}
 	return nil
 }
+
+// What later movements ask of a payment.
+const (
+	dataCustomer = "customer" // whose account it is on
+	dataCurrency = "currency" // of the clearing account it is on
+	dataSettled  = "settled"  // how its fee was booked; absent = not yet
+)

@@ -3,6 +3,7 @@ package posting
 import (
 	"cmp"
 	"context"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
@@ -49,6 +50,9 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 	if err != nil {
 		return Plan{}, err
 	}
+	if err := w.settle(ctx, time.Time{}); err != nil {
+		return Plan{}, err
+	}
 	order, err := w.findOrder(ctx)
 	if err != nil {
 		return Plan{}, err
@@ -57,7 +61,7 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 	if err != nil {
 		return Plan{}, err
 	}
-	pe, err := w.books.PaymentEntry(pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.allocation(order))
+	pe, err := w.books.PaymentEntry(pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.rate, w.allocation(order))
 	if err != nil {
 		return Plan{}, err
 	}

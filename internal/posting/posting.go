@@ -72,6 +72,10 @@ type Desk struct {
 	GuestCustomer string        // ERPNext's name; "" = one is made
 	UnknownPayer  string        // ERPNext's name; "" = one is made per provider
 	WaitForOrder  time.Duration // how long a payment waits for the order it names
+	// WaitForFee is how long a payment waits until its provider tells what it
+	// did to the balance; 0 = it is booked at once.
+	WaitForFee time.Duration
+	Fees       FeePolicy
 }
 
 // Options configures a Poster. Site, Memory and the desks' ReadBooks are needed.
@@ -82,6 +86,8 @@ type Options struct {
 	Desks  map[string]Desk // by source
 	// Shops are the origins whose orders a payment may name.
 	Shops []Origin
+	// Providers are the origins whose payments a shop's transaction may name.
+	Providers []Origin
 	// CustomersFresh is how old the list of customers' e-mails may be when a
 	// new customer is about to be made; 0 = 15 seconds.
 	CustomersFresh time.Duration

@@ -41,7 +41,7 @@ type bookedPayment struct {
 type move struct {
 	from string
 	to   erpnext.Stored
-	left decimal.Decimal // what the new order still takes, in its currency
+	left decimal.Decimal // what the new order still takes, in the company's currency
 }
 
 // repay books a payment again, allocated to the successor of its Sales Order,

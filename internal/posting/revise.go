@@ -212,7 +212,7 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 
 // relink books the payments of the predecessor again, against the successor.
 func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
-	m := &move{from: w.state.name, to: so, left: so.GrandTotal.Decimal}
+	m := &move{from: w.state.name, to: so, left: baseTotal(so).Decimal}
 	for _, name := range w.state.relink {
 		err := w.repay(ctx, name, m)
 		switch fault.KindOf(err) {

@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -48,14 +49,15 @@ type orderState struct {
 
 	customer string
 	currency string
-	total    string
+	total    string // in the order's currency
+	base     string // in the company's
 }
 
 func (s orderState) data() map[string]string {
 	all := map[string]string{
 		"phase": string(s.phase), "version": s.version, "booked": s.booked, "said": s.said, "note": s.note,
 		"revision": number(s.revision), "next": number(s.next), "relink": strings.Join(s.relink, "\n"),
-		"customer": s.customer, "currency": s.currency, "grand_total": s.total,
+		"customer": s.customer, "currency": s.currency, "grand_total": s.total, "base_grand_total": s.base,
 	}
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
 	return all
@@ -65,7 +67,7 @@ func readState(doc event.Document) orderState {
 	s := orderState{
 		name: doc.Name, phase: phase(doc.Data["phase"]),
 		version: doc.Data["version"], booked: doc.Data["booked"], said: doc.Data["said"], note: doc.Data["note"],
-		customer: doc.Data["customer"], currency: doc.Data["currency"], total: doc.Data["grand_total"],
+		customer: doc.Data["customer"], currency: doc.Data["currency"], total: doc.Data["grand_total"], base: doc.Data["base_grand_total"],
 	}
 	s.revision, _ = strconv.Atoi(doc.Data["revision"])
 	s.next, _ = strconv.Atoi(doc.Data["next"])
@@ -75,6 +77,7 @@ func readState(doc event.Document) orderState {
 	if s.phase == unknown && s.name != "" {
 		s.phase = live
 	}
+	s.base = cmp.Or(s.base, s.total)
 	return s
 }
 

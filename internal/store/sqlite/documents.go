@@ -31,7 +31,7 @@ func (db *DB) Document(ctx context.Context, doctype, key string) (event.Document
 
 // Remember keeps documents under their keys, over what was known before, and
 // links them to the event eventID; "" links them to none. A document without a
-// key is kept under its name. NotFound: there is no event of that id.
+// key is kept under its name; one without a name is remembered and not linked. NotFound: there is no event of that id.
 func (db *DB) Remember(ctx context.Context, eventID string, docs ...event.Document) error {
 	const op = "sqlite.Remember"
 	missing := false
@@ -85,7 +85,7 @@ ON CONFLICT (doctype, key) DO UPDATE SET name = excluded.name, data = excluded.d
 		if err != nil {
 			return err
 		}
-		if seq == 0 {
+		if seq == 0 || d.Name == "" { // what is only remembered is no document to show
 			continue
 		}
 		_, err = c.exec("INSERT INTO event_documents (seq, doctype, key) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", seq, d.DocType, documentKey(d))

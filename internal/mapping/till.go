@@ -1,0 +1,225 @@
+package mapping
+
+import (
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/money"
+	"github.com/shopspring/decimal"
+)
+
+// Till names the accounts that money moves through outside the shop's orders.
+// Maps by currency have "" for every other currency.
+type Till struct {
+	// Clearing is where a provider's money lies until it is paid out: what the
+	// account holds is the balance at the provider. By provider or gateway,
+	// then by currency.
+	Clearing      map[string]map[string]string
+	Bank          map[string]string // where payouts arrive, by currency
+	Fees          string            // what providers keep
+	Disputes      string            // money that a dispute holds back
+	DisputeLosses string            // money that a dispute has lost
+	// Currencies are the accounts' own, where they are not the company's.
+	Currencies map[string]string
+}
+
+// Rate is how much of the company's currency one unit of another is worth. The
+// zero Rate stands for the company's own currency: 1.
+type Rate struct{ decimal.Decimal }
+
+func (r Rate) orOne() decimal.Decimal {
+	if r.IsZero() {
+		return decimal.NewFromInt(1)
+	}
+	return r.Decimal
+}
+
+// base is an amount in the company's currency, rounded as the site keeps it.
+func (b Books) base(a money.Amount, r Rate) decimal.Decimal {
+	return a.Value().Mul(r.orOne()).RoundBank(b.Precision)
+}
+
+// ClearingAccount is where a provider's money in a currency lies, or Unmapped
+// with the setting that would name it. The default clearing account serves the
+// company's currency alone: an account holds one currency.
+func (b Books) ClearingAccount(provider, currency string) (string, error) {
+	byCurrency := b.Till.Clearing[provider]
+	account := firstOf(byCurrency[currency], byCurrency[""])
+	if account == "" && currency == b.Currency {
+		account = b.DefaultClearing
+	}
+	if account == "" {
+		return "", unmapped("clearing account for "+provider+" in "+currency, "accounts.clearing."+provider+"."+currency)
+	}
+	return account, b.keeps(account, currency, "accounts.clearing."+provider)
+}
+
+// keeps refuses an account that holds another currency: ERPNext would convert.
+func (b Books) keeps(account, currency, setting string) error {
+	own := firstOf(b.Till.Currencies[account], b.Currency)
+	if own == currency {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Unmapped, Op: "mapping", Cause: "the account for " + currency + " is kept in " + own,
+		Hint: account + " cannot hold " + currency + ": name an account in that currency in the mapping sheet under " + setting + "." + currency + ", then replay",
+	}
+}
+
+// settlement is what a movement did to the balance, as far as anybody knows:
+// without a settlement, its whole amount.
+func settlement(amount money.Amount, s *commerce.Settlement) commerce.Settlement {
+	if s != nil {
+		return *s
+	}
+	return commerce.Settlement{Gross: amount, Fee: money.Zero(amount.Currency()), Net: amount}
+}
+
+// deduction is one part of a payment that did not arrive, on an account in the
+// company's currency; none for nothing.
+func (b Books) deduction(account, setting string, amount decimal.Decimal) ([]erpnext.PaymentDeduction, error) {
+	switch {
+	case amount.IsZero():
+		return nil, nil
+	case account == "":
+		return nil, unmapped("account for it", setting)
+	}
+	return []erpnext.PaymentDeduction{{Account: account, CostCenter: b.CostCenter, Amount: erpnext.Num(amount)}}, nil
+}
+
+// RefundEntry maps money given back to a customer: a Payment Entry of type Pay
+// from the clearing account, not allocated to anything, so that the customer's
+// account shows it. Of a fee that the provider gave back, the customer's account
+// knows nothing: it is a negative deduction.
+func (b Books) RefundEntry(r commerce.Refund, key, customer string, rate Rate) (erpnext.PaymentEntry, error) {
+	s := settlement(r.Amount.Neg(), r.Settlement)
+	account, err := b.clearingFor(r.Provider, r.Gateway, s.Net.Currency())
+	if err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	gross, net := b.base(s.Gross.Neg(), rate), b.base(s.Net.Neg(), rate)
+	deductions, err := b.deduction(b.Till.Fees, "accounts.fees", net.Sub(gross))
+	if err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	date := b.Date(r.At)
+	return erpnext.PaymentEntry{
+		PaymentType: "Pay", PostingDate: date, Company: b.Company,
+		PartyType: "Customer", Party: customer, PaidFrom: account,
+		PaidAmount: erpnext.Num(s.Net.Neg().Value()), ReceivedAmount: erpnext.Num(net),
+		SourceExchangeRate: erpnext.Num(rate.orOne()), TargetExchangeRate: erpnext.Num(decimal.NewFromInt(1)),
+		ReferenceNo: cut(firstOf(r.Reference, r.ID), maxText), ReferenceDate: date, CostCenter: b.CostCenter,
+		Deductions: deductions, Key: key,
+	}, nil
+}
+
+// clearingFor is the account of the gateway, when the shop's transaction is the
+// one that is booked, else of the provider.
+func (b Books) clearingFor(provider, gateway, currency string) (string, error) {
+	return b.ClearingAccount(firstOf(gateway, provider), currency)
+}
+
+// PayoutEntry maps a payout to an Internal Transfer from the clearing account
+// to the bank, both in the payout's currency.
+func (b Books) PayoutEntry(p commerce.Payout, key string, rate Rate) (erpnext.PaymentEntry, error) {
+	currency := p.Amount.Currency()
+	from, err := b.ClearingAccount(p.Provider, currency)
+	if err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	to := firstOf(b.Till.Bank[currency], b.Till.Bank[""])
+	if to == "" {
+		return erpnext.PaymentEntry{}, unmapped("bank account for payouts in "+currency, "accounts.bank."+currency)
+	}
+	if err := b.keeps(to, currency, "accounts.bank"); err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	date := b.Date(p.At)
+	amount, exchange := erpnext.Num(p.Amount.Value()), erpnext.Num(rate.orOne())
+	return erpnext.PaymentEntry{
+		PaymentType: "Internal Transfer", PostingDate: date, Company: b.Company, PaidFrom: from, PaidTo: to,
+		PaidAmount: amount, ReceivedAmount: amount, SourceExchangeRate: exchange, TargetExchangeRate: exchange,
+		ReferenceNo: cut(firstOf(p.Reference, p.ID), maxText), ReferenceDate: date, CostCenter: b.CostCenter, Key: key,
+	}, nil
+}
+
+// Voucher is what a Journal Entry says of itself.
+type Voucher struct {
+	At        time.Time
+	Reference string // what a person finds in the provider's pages
+	Title     string
+	Remark    string
+}
+
+// Transfer is money that moves from a clearing account, in its own currency,
+// to an account in the company's. A negative Amount moves back.
+type Transfer struct {
+	From   string
+	To     string
+	Amount money.Amount
+}
+
+// JournalEntry maps the transfers of one voucher to a Journal Entry. Both sides
+// of each are worth the same in the company's currency, so it balances.
+func (b Books) JournalEntry(v Voucher, key string, rate Rate, transfers []Transfer) erpnext.JournalEntry {
+	date := b.Date(v.At)
+	je := erpnext.JournalEntry{
+		VoucherType: "Journal Entry", PostingDate: date, Company: b.Company, Title: cut(v.Title, maxText),
+		ChequeNo: cut(v.Reference, maxText), ChequeDate: date, UserRemark: cut(v.Remark, maxDescription), Key: key,
+	}
+	for _, t := range transfers {
+		if t.Amount.IsZero() {
+			continue
+		}
+		je.MultiCurrency = je.MultiCurrency || erpnext.Check(t.Amount.Currency() != b.Currency)
+		je.Accounts = append(je.Accounts,
+			b.journalRow(t.To, b.base(t.Amount, rate), Rate{}), b.journalRow(t.From, t.Amount.Value().Neg(), rate))
+	}
+	return je
+}
+
+// journalRow debits an account, or credits it with a negative amount.
+func (b Books) journalRow(account string, amount decimal.Decimal, rate Rate) erpnext.JournalRow {
+	row := erpnext.JournalRow{Account: account, CostCenter: b.CostCenter, ExchangeRate: erpnext.Num(rate.Decimal)}
+	if amount.IsNegative() {
+		row.Credit = erpnext.Num(amount.Neg())
+	} else {
+		row.Debit = erpnext.Num(amount)
+	}
+	return row
+}
+
+// FeeTransfer moves a fee from a clearing account to the fees.
+func (b Books) FeeTransfer(provider string, fee money.Amount) (Transfer, error) {
+	return b.transferTo(b.Till.Fees, "accounts.fees", provider, fee)
+}
+
+// DisputeTransfer moves disputed money from a clearing account to the account
+// that holds it until the dispute is decided.
+func (b Books) DisputeTransfer(provider string, amount money.Amount) (Transfer, error) {
+	return b.transferTo(b.Till.Disputes, "accounts.disputes", provider, amount)
+}
+
+func (b Books) transferTo(account, setting, provider string, amount money.Amount) (Transfer, error) {
+	if account == "" && !amount.IsZero() {
+		return Transfer{}, unmapped("account for it", setting)
+	}
+	from, err := b.ClearingAccount(provider, amount.Currency())
+	return Transfer{From: from, To: account, Amount: amount}, err
+}
+
+// DisputeLoss moves what a dispute has cost from the account that held it to
+// the losses. The amount is in the company's currency.
+func (b Books) DisputeLoss(amount money.Amount) (Transfer, error) {
+	if b.Till.Disputes == "" || b.Till.DisputeLosses == "" {
+		return Transfer{}, unmapped("account for it", "accounts.disputes and accounts.dispute_losses")
+	}
+	return Transfer{From: b.Till.Disputes, To: b.Till.DisputeLosses, Amount: amount}, nil
+}
+
+// Base is an amount in the company's currency, as a movement at this rate books it.
+func (b Books) Base(a money.Amount, rate Rate) money.Amount {
+	return money.New(b.base(a, rate), b.Currency)
+}

@@ -1,0 +1,194 @@
+package posting
+
+import (
+	"context"
+	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
+)
+
+// Refund ensures one submitted Payment Entry of type Pay for money given back,
+// on the account of the customer whose payment it was, and undoes it when the
+// refund failed after all: a failure is final. While the payment is not there
+// it fails with fault.Waiting, until WaitForOrder after `received`; then it is
+// booked for the payer as far as anybody knows.
+func (p *Poster) Refund(ctx context.Context, origin Origin, r commerce.Refund, received time.Time) (Result, error) {
+	w, err := p.refundWork(ctx, origin, r)
+	if err != nil {
+		return Result{}, err
+	}
+	done, err := p.turns.takeAll(ctx, w.keys())
+	if err != nil {
+		return Result{}, err
+	}
+	defer done()
+	if w.known, w.isKnown, err = p.booked(ctx, w.keys()...); err != nil {
+		return Result{}, err
+	}
+	switch r.Outcome {
+	case commerce.Pending:
+		return Result{Ignored: "the refund is pending: it is booked when it has succeeded"}, nil
+	case commerce.Failed:
+		err = w.undo(ctx)
+	default:
+		err = w.post(ctx, received)
+	}
+	return w.settled(w.result, err)
+}
+
+func (p *Poster) refundWork(ctx context.Context, origin Origin, r commerce.Refund) (*refundWork, error) {
+	desk := p.desk(origin)
+	books, err := desk.books.get(ctx)
+	return &refundWork{Poster: p, counter: counter{desk, books, origin}, refund: r, key: origin.Key("refund", r.ID)}, err
+}
+
+// refundWork is the way of one refund into ERPNext, or out of it.
+type refundWork struct {
+	*Poster
+	counter
+	refund  commerce.Refund
+	key     string
+	known   event.Document // what is remembered of it
+	isKnown bool
+	result  Result
+}
+
+func (w *refundWork) keys() []string {
+	return movementKeys(w.origin, "refund", w.refund.ID, w.refund.Aliases)
+}
+
+// undo cancels the booked refund and remembers that it failed.
+func (w *refundWork) undo(ctx context.Context) error {
+	if w.known.Data[dataFailed] != "" {
+		w.result.Note = "the failure of the refund is known already"
+		return nil
+	}
+	name, err := w.cancelBooked(ctx, erpnext.DocPaymentEntry, w.key)
+	if err != nil {
+		return err
+	}
+	w.result.Note = "the refund failed: nothing is booked"
+	if name != "" {
+		w.result.Note = "the refund failed: " + name + " is cancelled"
+	}
+	w.remember(event.Document{DocType: erpnext.DocPaymentEntry, Name: name, Data: map[string]string{dataFailed: "1"}})
+	return nil
+}
+
+func (w *refundWork) remember(doc event.Document) {
+	for _, key := range w.keys() {
+		doc.Key = key
+		w.result.add(doc)
+	}
+}
+
+func (w *refundWork) post(ctx context.Context, received time.Time) error {
+	switch {
+	case w.known.Data[dataFailed] != "":
+		w.result.Note = "the refund failed later: it is not booked"
+		return nil
+	case w.isKnown:
+		w.result.Note = "the refund is in ERPNext already"
+		return nil
+	case w.refund.Amount.Sign() <= 0:
+		w.result.Ignored = "no money was moved"
+		return nil
+	}
+	payee, err := w.payee(ctx, received)
+	if err != nil {
+		return err
+	}
+	customer, err := w.ensureCustomer(ctx, payee, &w.result)
+	if err != nil {
+		return err
+	}
+	end, err := w.turns.take(ctx, "customer/"+customer)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return w.book(ctx, customer)
+}
+
+func (w *refundWork) book(ctx context.Context, customer string) error {
+	r := w.refund
+	if w.Fees != FeesDeducted && r.Settlement != nil {
+		r.Settlement = withoutFee(*r.Settlement)
+	}
+	currency := r.Amount.Currency()
+	if r.Settlement != nil {
+		currency = r.Settlement.Net.Currency()
+	}
+	rate, err := w.rateOf(ctx, w.books, currency, r.At)
+	if err != nil {
+		return err
+	}
+	pe, err := w.books.RefundEntry(r, w.key, customer, rate)
+	if err != nil {
+		return err
+	}
+	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, w.key, pe)
+	if err != nil {
+		return err
+	}
+	if stored.DocStatus == erpnext.Cancelled {
+		w.result = cancelledByHand(erpnext.DocPaymentEntry, stored.Name)
+		return nil
+	}
+	w.remember(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Data: map[string]string{dataCustomer: customer}})
+	return nil
+}
+
+// payee is the customer whose payment is given back; else the order's; else the
+// one with the payer's e-mail; else the one who stands for nobody known.
+func (w *refundWork) payee(ctx context.Context, received time.Time) (found, error) {
+	if w.refund.PaymentID != "" {
+		payment, ok, err := w.booked(ctx, w.paymentKeys()...)
+		if err != nil || ok {
+			return found{name: payment.Data[dataCustomer]}, err
+		}
+		if err := w.wait(received); err != nil {
+			return found{}, err
+		}
+	}
+	payer := &paymentWork{Poster: w.Poster, counter: w.counter, pay: commerce.Payment{OrderRefs: w.refund.OrderRefs, PayerEmail: w.refund.PayerEmail}}
+	order, err := payer.findOrder(ctx)
+	if err != nil {
+		return found{}, err
+	}
+	f, err := payer.payer(ctx, order)
+	if payer.result.Warn != nil {
+		w.result.Warn = &fault.Error{
+			Kind: fault.Waiting, Op: "posting.refund", Cause: "refund booked for nobody known",
+			Hint: "find out whose refund it is and move it to that customer",
+		}
+	}
+	return f, err
+}
+
+// paymentKeys are what the refunded payment may be remembered under: by this
+// origin, or by another one that owns its money.
+func (w *refundWork) paymentKeys() []string {
+	keys := []string{w.origin.Key("payment", w.refund.PaymentID)}
+	for _, provider := range w.Providers {
+		if provider != w.origin {
+			keys = append(keys, provider.Key("payment", w.refund.PaymentID))
+		}
+	}
+	return keys
+}
+
+func (w *refundWork) wait(received time.Time) error {
+	left := received.Add(w.WaitForOrder).Sub(w.Now())
+	if left <= 0 {
+		return nil
+	}
+	return &fault.Error{
+		Kind: fault.Waiting, Op: "posting.refund", Cause: "the payment that is refunded is not in ERPNext yet",
+		Hint:       "nothing to do: the refund is booked when the payment comes, or on account at the deadline",
+		RetryAfter: left, WaitsFor: w.paymentKeys()[0],
+	}
+}
