@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -23,6 +25,21 @@ type Till struct {
 	DisputeLosses string            // money that a dispute has lost
 	// Currencies are the accounts' own, where they are not the company's.
 	Currencies map[string]string
+}
+
+// Accounts are all the accounts that the till names, each once.
+func (t Till) Accounts() []string {
+	named := map[string]bool{t.Fees: true, t.Disputes: true, t.DisputeLosses: true}
+	for _, byCurrency := range t.Clearing {
+		for _, account := range byCurrency {
+			named[account] = true
+		}
+	}
+	for _, account := range t.Bank {
+		named[account] = true
+	}
+	delete(named, "")
+	return slices.Sorted(maps.Keys(named))
 }
 
 // Rate is how much of the company's currency one unit of another is worth. The

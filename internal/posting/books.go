@@ -63,12 +63,39 @@ func ReadBooks(site *erpnext.Client, wanted erpnext.Wanted, fixed mapping.Books)
 				return mapping.Books{}, err
 			}
 		}
+		till, err := withCurrencies(ctx, site, fixed.Till, p.Currency)
+		if err != nil {
+			return mapping.Books{}, err
+		}
 		return mapping.Books{
 			Company: p.Company, Currency: p.Currency, CostCenter: p.CostCenter, Warehouse: fixed.Warehouse, PriceList: p.PriceList,
 			CustomerGroup: p.CustomerGroup, Territory: p.Territory, FallbackItem: p.FallbackItem,
 			RoundOffAccount: p.RoundOffAccount, ShippingAccount: p.ShippingAccount, TaxAccount: p.TaxAccount, IncomeAccount: p.IncomeAccount,
-			Till: fixed.Till, DefaultClearing: p.BankAccount,
+			Till: till, DefaultClearing: p.BankAccount,
 			Precision: p.Precision, Location: p.Location, Countries: p.Countries,
 		}, nil
 	}
+}
+
+// withCurrencies notes which of the till's accounts are kept in another
+// currency than the company's.
+func withCurrencies(ctx context.Context, site *erpnext.Client, till mapping.Till, company string) (mapping.Till, error) {
+	names := till.Accounts()
+	if len(names) == 0 {
+		return till, nil
+	}
+	var rows []struct {
+		Name     string `json:"name"`
+		Currency string `json:"account_currency"`
+	}
+	err := site.List(ctx, erpnext.Query{
+		DocType: "Account", Fields: []string{"name", "account_currency"}, Filters: [][]any{{"name", "in", names}}, Limit: -1,
+	}, &rows)
+	till.Currencies = map[string]string{}
+	for _, row := range rows {
+		if row.Currency != "" && row.Currency != company {
+			till.Currencies[row.Name] = row.Currency
+		}
+	}
+	return till, err
 }

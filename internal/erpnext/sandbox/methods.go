@@ -31,6 +31,7 @@ func init() {
 		"frappe.client.delete":                     (*call).clientDelete,
 		"frappe.client.validate_link":              (*call).validateLink,
 		"frappe.desk.form.utils.add_comment":       (*call).addComment,
+		"erpnext.setup.utils.get_exchange_rate":    (*call).getExchangeRate,
 		orderModule + "update_status":              (*call).updateOrderStatus,
 		orderModule + "make_sales_invoice":         (*call).makeSalesInvoice,
 		invoiceModule + "make_sales_return":        (*call).makeSalesReturn,

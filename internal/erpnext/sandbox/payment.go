@@ -436,7 +436,8 @@ func (t *tx) checkAllocation(d doc, i int, ref doc) error {
 	outstanding, open := 0.0, true
 	switch doctype {
 	case "Sales Order":
-		outstanding = t.orderTotal(target, partyCurrency(d)) - flt(target["advance_paid"])
+		// The database subtracts decimals, not floats.
+		outstanding = t.money(t.orderTotal(target, partyCurrency(d)) - flt(target["advance_paid"]))
 		open = str(target, "status") != "Closed" && outstanding > 0 && flt(target["per_billed"]) < 99.99
 	case "Sales Invoice":
 		outstanding = flt(target["outstanding_amount"])

@@ -168,6 +168,21 @@ func (t *tx) exchangeRate(from, to, date string) float64 {
 	return rate
 }
 
+// getExchangeRate is erpnext/setup/utils.py get_exchange_rate: 0 for a rate that
+// nobody has recorded. (A site that may ask the internet asks it first.)
+func (c *call) getExchangeRate() (any, error) {
+	for _, name := range []string{"from_currency", "to_currency"} {
+		if _, err := c.need("get_exchange_rate", name); err != nil {
+			return nil, err
+		}
+	}
+	date := str(c.form, "transaction_date")
+	if date == "" {
+		date = c.today()
+	}
+	return c.exchangeRate(str(c.form, "from_currency"), str(c.form, "to_currency"), date), nil
+}
+
 // fillItem copies what a row takes from its item.
 func (t *tx) fillItem(d, row doc) error {
 	code := str(row, "item_code")
