@@ -2,6 +2,7 @@ package posting
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -29,11 +30,17 @@ func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Paymen
 	if err != nil {
 		return Result{}, err
 	}
+	if err := w.linked(ctx); err != nil {
+		return Result{}, err
+	}
 	done, err := w.turns.takeAll(ctx, append(w.orderKeys(), w.key))
 	if err != nil {
 		return Result{}, err
 	}
 	defer done()
+	if own, r, err := w.shopsOwn(ctx); !own || err != nil {
+		return w.settled(r, err)
+	}
 	booked, ok, err := p.booked(ctx, w.keys()...)
 	switch {
 	case err != nil:
@@ -236,9 +243,12 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 			return err
 		}
 	}
-	data := map[string]string{dataCustomer: stored.Party, dataCurrency: w.settledIn()}
+	data := map[string]string{dataCustomer: stored.Party, dataCurrency: w.settledIn(), dataKeys: strings.Join(w.keys(), "\n")}
 	if w.pay.Settlement != nil {
 		data[dataSettled] = "deducted"
+	}
+	if w.allocated {
+		data[dataLinked] = "1"
 	}
 	for _, key := range w.keys() {
 		w.result.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Key: key, Data: data})
@@ -254,4 +264,6 @@ const (
 	dataCustomer = "customer" // whose account it is on
 	dataCurrency = "currency" // of the clearing account it is on
 	dataSettled  = "settled"  // how its fee was booked; absent = not yet
+	dataLinked   = "linked"   // it is allocated to an order
+	dataKeys     = "keys"     // all that it is remembered under
 )

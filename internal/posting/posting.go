@@ -76,6 +76,7 @@ type Desk struct {
 	// did to the balance; 0 = it is booked at once.
 	WaitForFee time.Duration
 	Fees       FeePolicy
+	Gateways   map[string]Owner // who books the money of the shop's gateways
 }
 
 // Options configures a Poster. Site, Memory and the desks' ReadBooks are needed.

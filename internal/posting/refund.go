@@ -28,6 +28,9 @@ func (p *Poster) Refund(ctx context.Context, origin Origin, r commerce.Refund, r
 	if w.known, w.isKnown, err = p.booked(ctx, w.keys()...); err != nil {
 		return Result{}, err
 	}
+	if own, why := w.shopRefundOwned(); !own {
+		return Result{Ignored: why}, nil
+	}
 	switch r.Outcome {
 	case commerce.Pending:
 		return Result{Ignored: "the refund is pending: it is booked when it has succeeded"}, nil

@@ -2,9 +2,12 @@ package posting
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/shopspring/decimal"
 )
@@ -61,7 +64,7 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) error {
 	}
 	base, n := splitRevision(old.Key)
 	pe := old.PaymentEntry
-	pe.Key, pe.AmendedFrom, pe.References = revisedKey(base, n+1), old.Name, old.moved(m)
+	pe.Key, pe.AmendedFrom, pe.References = revisedKey(base, n+1), old.Name, old.references(m)
 	pe.Party = m.to.Customer // who paid may not have been known
 	var stored erpnext.Stored
 	if _, err := p.Site.Ensure(ctx, erpnext.DocPaymentEntry, pe.Key, pe, &stored); err != nil {
@@ -72,12 +75,12 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) error {
 			return err
 		}
 	}
-	return p.renamed(ctx, erpnext.DocPaymentEntry, base, stored.Name)
+	return p.moved(ctx, base, stored.Name)
 }
 
-// moved are the references of the payment's successor: what other documents
+// references are those of the payment's successor: what other documents
 // have of the payment stays theirs.
-func (old bookedPayment) moved(m *move) []erpnext.PaymentReference {
+func (old bookedPayment) references(m *move) []erpnext.PaymentReference {
 	free := old.PaidAmount.Decimal
 	for _, d := range old.Deductions {
 		free = free.Add(d.Amount.Decimal)
@@ -107,12 +110,18 @@ func revisedKey(base string, n int) string {
 	return key[max(0, len(key)-erpnext.MaxKey):]
 }
 
-// renamed remembers that a key became another document.
-func (p *Poster) renamed(ctx context.Context, doctype, key, name string) error {
-	doc, _, err := p.Memory.Document(ctx, doctype, key)
-	if err == nil {
-		doc.DocType, doc.Key, doc.Name = doctype, key, name
-		err = p.Memory.Remember(ctx, "", doc)
+// moved remembers that a payment became another document, allocated to an
+// order, under all its keys.
+func (p *Poster) moved(ctx context.Context, key, name string) error {
+	doc, _, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, key)
+	if err != nil {
+		return memoryError("posting.memory", err)
 	}
-	return memoryError("posting.memory", err)
+	data := map[string]string{dataLinked: "1", dataKeys: key}
+	maps.Copy(data, doc.Data)
+	var docs []event.Document
+	for key := range strings.SplitSeq(data[dataKeys], "\n") {
+		docs = append(docs, event.Document{DocType: erpnext.DocPaymentEntry, Key: key, Name: name, Data: data})
+	}
+	return memoryError("posting.memory", p.Memory.Remember(ctx, "", docs...))
 }
