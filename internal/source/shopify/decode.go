@@ -2,6 +2,8 @@ package shopify
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -11,26 +13,61 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
 )
 
-// Decode reads a stored event. orders/create and orders/paid become an Order in
-// the shop's own currency (what the buyer was shown is in other fields, which
-// are not read); everything else is ignored with the reason. The one kind of
-// failure is Undecodable; its Cause names the field.
+// Decode reads a stored event. Every orders/* topic that carries the whole order
+// becomes an Order, in the shop's own money or in the buyer's; transactions
+// become Payments and Refunds; customers, products, disputes and requests about
+// personal data what their names say. Everything else is ignored with the
+// reason. The one kind of failure is Undecodable; its Cause names the field.
 func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	object, err := strictjson.Parse(ev.Body)
 	if err != nil {
 		return commerce.Content{}, fault.New(fault.Undecodable, "shopify.Decode", "body: "+err.Error())
 	}
-	if ev.Topic != ordersCreate && ev.Topic != ordersPaid {
-		return commerce.Content{Ignored: "topic " + ev.Topic + " is not booked: Sales Orders come from " + ordersCreate + " and " + ordersPaid}, nil
+	read, ok := readers[ev.Topic]
+	if !ok {
+		return commerce.Content{Ignored: cmp.Or(reasons[ev.Topic], "topic "+ev.Topic+" is not booked: nothing in ERPNext follows from it")}, nil
 	}
 	p := strictjson.At(object)
-	if p.Get("test").Flag() {
-		return commerce.Content{Ignored: "a test order (test: true)"}, nil
+	c, err := read(s, p, ev)
+	if err != nil {
+		return commerce.Content{}, err
 	}
-	if !p.Get("cancelled_at").Missing() {
-		return commerce.Content{Ignored: "the order was cancelled before it was created here"}, nil
+	if problem := p.Problem(); problem != "" {
+		return commerce.Content{}, fault.New(fault.Undecodable, "shopify.Decode", problem)
 	}
-	if field := filteredOut(object); field != "" {
+	return c, nil
+}
+
+// reader reads the body of a topic. What it complains of at the place is found
+// by Decode.
+type reader func(s *Source, p strictjson.Place, ev event.Event) (commerce.Content, error)
+
+var readers = map[string]reader{
+	ordersCreate: (*Source).order, ordersPaid: (*Source).order, "orders/updated": (*Source).order, "orders/cancelled": (*Source).order,
+	"orders/fulfilled": (*Source).order, "orders/partially_fulfilled": (*Source).order,
+	"order_transactions/create": (*Source).transaction, "refunds/create": (*Source).refund,
+	"disputes/create": (*Source).dispute, "disputes/update": (*Source).dispute,
+	"customers/create": (*Source).customer, "customers/update": (*Source).customer, "customers/delete": (*Source).customer,
+	"products/create": (*Source).product, "products/update": (*Source).product, "products/delete": (*Source).product,
+	"customers/data_request": (*Source).privacy, "customers/redact": (*Source).privacy, "shop/redact": (*Source).privacy, "app/uninstalled": (*Source).privacy,
+}
+
+// reasons say why a topic books nothing, where that is not plain from its name.
+var reasons = map[string]string{
+	"orders/edited":              "an edit says only what changed: the orders/updated snapshot that follows it is acted on",
+	"orders/delete":              "the shop deletes orders that are over: what was booked stays",
+	"fulfillments/create":        "the order's own snapshot (orders/fulfilled, orders/partially_fulfilled, orders/updated) carries its fulfilments",
+	"fulfillments/update":        "the order's own snapshot (orders/fulfilled, orders/partially_fulfilled, orders/updated) carries its fulfilments",
+	"tender_transactions/create": "order_transactions/create, or the provider itself, tells of the same money",
+	"draft_orders/create":        "a draft is no order yet",
+	"draft_orders/update":        "a draft is no order yet",
+	"checkouts/create":           "a checkout is no order yet",
+	"checkouts/update":           "a checkout is no order yet",
+}
+
+// order reads a whole order.
+func (s *Source) order(p strictjson.Place, ev event.Event) (commerce.Content, error) {
+	if field := filteredOut(p.Value()); field != "" {
 		return commerce.Content{}, &fault.Error{
 			Kind: fault.Undecodable, Op: "shopify.Decode", Cause: "the order has no " + field,
 			Hint: "the webhook subscription sends chosen fields only: remove include_fields from it, then let Shopify send the order again",
@@ -39,11 +76,7 @@ func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	if id := p.Get("id"); !strictjson.PlainID(id.ID()) {
 		id.Complain("is not a usable identifier")
 	}
-	order := readOrder(p, ev.ReceivedAt)
-	if problem := p.Problem(); problem != "" {
-		return commerce.Content{}, fault.New(fault.Undecodable, "shopify.Decode", problem)
-	}
-	return commerce.Content{Order: order}, nil
+	return commerce.Content{Order: s.readOrder(p, ev.ReceivedAt)}, nil
 }
 
 // filteredOut names a field that every whole order has and this one has not.
@@ -56,57 +89,132 @@ func filteredOut(order strictjson.Value) string {
 	return ""
 }
 
-func readOrder(p strictjson.Place, received time.Time) *commerce.Order {
-	currency := p.Get("currency").Currency()
+func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Order {
+	m := shopsPurse(p)
+	if s.buyersMoney && !p.Get("presentment_currency").Missing() {
+		m = buyersPurse(p)
+	}
 	if p.Problem() != "" {
 		return nil // without a known currency no amount can be read
 	}
-	lines, duties, tipped := readLines(p.Get("line_items"), currency)
+	lines, duties, tipped := readLines(p.Get("line_items"), m)
 	o := &commerce.Order{
 		ID:            p.Get("id").ID(),
-		Name:          p.Get("name").Text(),
-		Currency:      currency,
+		Name:          cmp.Or(p.Get("name").Text(), p.Get("id").ID()),
+		Currency:      m.currency,
 		CreatedAt:     firstTime(p.Get("created_at").Time(), p.Get("processed_at").Time(), received),
 		UpdatedAt:     p.Get("updated_at").Time(),
+		CancelledAt:   p.Get("cancelled_at").Time(),
+		ClosedAt:      p.Get("closed_at").Time(),
+		Test:          p.Get("test").Flag(),
+		Paid:          paidStates[p.Get("financial_status").Text()],
 		TaxesIncluded: p.Get("taxes_included").Flag(),
 		Customer:      readParty(p),
+		BillTo:        readAddress(p.Get("billing_address")),
+		ShipTo:        readAddress(p.Get("shipping_address")),
 		Lines:         lines,
-		Shipping:      readCharges(p, currency),
-		Tip:           p.Get("total_tip_received").OptionalAmount(currency),
-		Total:         current(p, "total_price").Amount(currency),
+		Shipping:      readShippingLines(p, m),
+		Fees:          readFees(p, m),
+		Tip:           readTip(p, m, tipped),
+		Total:         current(p, "total_price", m).Amount(m.currency),
 		Note:          p.Get("note").Text(),
+		Fulfillments:  readFulfillments(p.Get("fulfillments")),
 	}
 	if !p.Get("duties_included").Flag() {
-		o.Shipping = append(o.Shipping, duties...)
+		o.Duties = duties
 	}
-	if tipped {
-		o.Tip = money.Zero(currency)
+	if m.buyers && p.Get("currency").Currency() != m.currency {
+		own := shopsPurse(p)
+		total := current(p, "total_price", own).Amount(own.currency)
+		o.ShopTotal = &total
 	}
-	o.Name = cmp.Or(o.Name, o.ID)
-	o.TotalTax = readTotalTax(p, o)
+	o.TotalTax = readTotalTax(p, o, m)
+	readLabels(p, o)
+	s.readMoney(p, o)
 	return o
+}
+
+// paidStates are the financial states of orders that were paid in full.
+var paidStates = map[string]bool{"paid": true, "partially_refunded": true, "refunded": true}
+
+// readTip is what the buyer added for the staff, unless it is a line as well.
+func readTip(p strictjson.Place, m purse, isLine bool) money.Amount {
+	tip := p.Get("total_tip_received")
+	if isLine || tip.Missing() {
+		return money.Zero(m.currency)
+	}
+	if set := p.Get("total_tip_received_set"); m.buyers && !set.Missing() {
+		return m.set(set)
+	}
+	return tip.OptionalAmount(m.currency)
+}
+
+// readLabels reads what the shop says of an order beside its money.
+func readLabels(p strictjson.Place, o *commerce.Order) {
+	o.Tags = readTags(p.Get("tags").Text())
+	o.Attributes = readPairs(p.Get("note_attributes"))
+	o.Channel = p.Get("source_name").Text()
+	o.LocationID = p.Get("location_id").ID()
+	o.PONumber = p.Get("po_number").Text()
+	for _, code := range p.Get("discount_codes").Each() {
+		if text := code.Get("code").Text(); text != "" {
+			o.DiscountIDs = append(o.DiscountIDs, text)
+		}
+	}
+}
+
+func readTags(text string) []string {
+	var tags []string
+	for tag := range strings.SplitSeq(text, ",") {
+		if tag = strings.TrimSpace(tag); tag != "" {
+			tags = append(tags, tag)
+		}
+	}
+	return tags
+}
+
+func readFulfillments(p strictjson.Place) []commerce.Fulfillment {
+	var list []commerce.Fulfillment
+	for _, f := range p.Each() {
+		status := f.Get("status").Text()
+		if status != "success" && status != "cancelled" {
+			continue // pending, open, error, failure: nothing has left
+		}
+		full := commerce.Fulfillment{
+			ID: f.Get("id").ID(), Name: f.Get("name").Text(), At: f.Get("created_at").Time(), LocationID: f.Get("location_id").ID(),
+			Cancelled: status == "cancelled",
+		}
+		for _, number := range f.Get("tracking_numbers").Each() {
+			full.Tracking = append(full.Tracking, number.Text())
+		}
+		for _, line := range f.Get("line_items").Each() {
+			full.Lines = append(full.Lines, commerce.FulfilledLine{LineID: line.Get("id").ID(), Quantity: line.Get("quantity").Int()})
+		}
+		list = append(list, full)
+	}
+	return list
 }
 
 // current chooses between the total as it was at checkout and the one that
 // follows edits and refunds; older API versions have the first alone.
-func current(p strictjson.Place, name string) strictjson.Place {
-	if now := p.Get("current_" + name); !now.Missing() {
+func current(p strictjson.Place, name string, m purse) strictjson.Place {
+	if now := m.place(p, "current_"+name); !now.Missing() {
 		return now
 	}
-	return p.Get(name)
+	return m.place(p, name)
 }
 
 // readTotalTax falls back to the sum of the taxes: total_tax is null on some
 // orders without tax.
-func readTotalTax(p strictjson.Place, o *commerce.Order) money.Amount {
-	if total := current(p, "total_tax"); !total.Missing() {
+func readTotalTax(p strictjson.Place, o *commerce.Order, m purse) money.Amount {
+	if total := current(p, "total_tax", m); !total.Missing() {
 		return total.Amount(o.Currency)
 	}
 	sum := money.Zero(o.Currency)
 	for _, line := range o.Lines {
 		sum = sum.Add(sumTaxes(line.Taxes))
 	}
-	for _, charge := range o.Shipping {
+	for _, charge := range slices.Concat(o.Shipping, o.Duties, o.Fees) {
 		sum = sum.Add(sumTaxes(charge.Taxes))
 	}
 	return sum

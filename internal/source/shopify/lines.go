@@ -11,7 +11,7 @@ import (
 
 // readLines reads what is still wanted, the duties on it, and whether the tip
 // stands among the lines.
-func readLines(p strictjson.Place, currency string) ([]commerce.Line, []commerce.Charge, bool) {
+func readLines(p strictjson.Place, m purse) ([]commerce.Line, []commerce.Charge, bool) {
 	var lines []commerce.Line
 	var duties []commerce.Charge
 	tipped := false
@@ -20,20 +20,47 @@ func readLines(p strictjson.Place, currency string) ([]commerce.Line, []commerce
 		if quantity <= 0 {
 			continue
 		}
-		tipped = tipped || kindOf(item) == commerce.Tip
-		duties = append(duties, readDuties(item.Get("duties"), left, currency)...)
-		lines = append(lines, commerce.Line{
-			ID:        item.Get("id").ID(),
-			SKU:       item.Get("sku").Text(),
-			Title:     cmp.Or(item.Get("name").Text(), item.Get("title").Text()),
-			Quantity:  quantity,
-			UnitPrice: item.Get("price").Amount(currency),
-			Discount:  left.take(readDiscount(item, "total_discount", currency)),
-			Taxes:     readTaxes(item, left, currency),
-			Kind:      kindOf(item),
-		})
+		line := readLine(item, left, m)
+		line.Quantity = quantity
+		tipped = tipped || line.Kind == commerce.Tip
+		duties = append(duties, readDuties(item.Get("duties"), left, m)...)
+		lines = append(lines, line)
 	}
 	return lines, duties, tipped
+}
+
+func readLine(item strictjson.Place, left share, m purse) commerce.Line {
+	return commerce.Line{
+		ID:         item.Get("id").ID(),
+		Kind:       kindOf(item),
+		SKU:        item.Get("sku").Text(),
+		VariantID:  item.Get("variant_id").ID(),
+		ProductID:  item.Get("product_id").ID(),
+		Vendor:     item.Get("vendor").Text(),
+		Title:      cmp.Or(item.Get("name").Text(), item.Get("title").Text()),
+		UnitPrice:  m.amount(item, "price"),
+		Discount:   left.take(readDiscount(item, "total_discount", m)),
+		Taxes:      readTaxes(item, left, m),
+		BundleID:   item.Get("sales_line_item_group_id").ID(),
+		Properties: readPairs(item.Get("properties")),
+	}
+}
+
+// readPairs reads a list of names and values: what a buyer chose for a line, or
+// a theme noted on the order.
+func readPairs(p strictjson.Place) map[string]string {
+	var pairs map[string]string
+	for _, pair := range p.Each() {
+		name, value := pair.Get("name").Text(), pair.Get("value").Value()
+		if name == "" {
+			continue
+		}
+		if pairs == nil {
+			pairs = map[string]string{}
+		}
+		pairs[name] = cmp.Or(value.Text(), value.Literal())
+	}
+	return pairs
 }
 
 func kindOf(item strictjson.Place) commerce.LineKind {
@@ -93,25 +120,25 @@ func (s share) take(whole money.Amount) money.Amount {
 // readDiscount sums the allocations. A line's own total_discount is "0.00" in
 // current API versions even when there are allocations, and is all there is in
 // old ones.
-func readDiscount(p strictjson.Place, fallback, currency string) money.Amount {
+func readDiscount(p strictjson.Place, fallback string, m purse) money.Amount {
 	allocations := p.Get("discount_allocations")
 	if allocations.Missing() {
-		return p.Get(fallback).OptionalAmount(currency)
+		return m.optional(p, fallback)
 	}
-	sum := money.Zero(currency)
+	sum := money.Zero(m.currency)
 	for _, a := range allocations.Each() {
-		sum = sum.Add(a.Get("amount").Amount(currency))
+		sum = sum.Add(m.amount(a, "amount"))
 	}
 	return sum
 }
 
-func readTaxes(p strictjson.Place, left share, currency string) []commerce.Tax {
+func readTaxes(p strictjson.Place, left share, m purse) []commerce.Tax {
 	var taxes []commerce.Tax
 	for _, t := range p.Get("tax_lines").Each() {
 		taxes = append(taxes, commerce.Tax{
 			Title:     t.Get("title").Text(),
 			Rate:      readRate(t.Get("rate").Value()),
-			Amount:    left.take(t.Get("price").Amount(currency)),
+			Amount:    left.take(m.amount(t, "price")),
 			ByChannel: t.Get("channel_liable").Flag(),
 		})
 	}
@@ -128,59 +155,57 @@ func readRate(v strictjson.Value) decimal.Decimal {
 	return rate
 }
 
-func readDuties(p strictjson.Place, left share, currency string) []commerce.Charge {
+func readDuties(p strictjson.Place, left share, m purse) []commerce.Charge {
 	var duties []commerce.Charge
 	for _, duty := range p.Each() {
 		duties = append(duties, commerce.Charge{
 			Title:    "Duties",
-			Price:    left.take(duty.Get("shop_money").Get("amount").Amount(currency)),
-			Discount: money.Zero(currency),
-			Taxes:    readTaxes(duty, left, currency),
+			Code:     duty.Get("harmonized_system_code").Text(),
+			Price:    left.take(m.of(duty).Amount(m.currency)),
+			Discount: money.Zero(m.currency),
+			Taxes:    readTaxes(duty, left, m),
 		})
 	}
 	return duties
 }
 
-// readCharges reads shipping and additional fees.
-func readCharges(p strictjson.Place, currency string) []commerce.Charge {
+func readShippingLines(p strictjson.Place, m purse) []commerce.Charge {
 	var charges []commerce.Charge
 	for _, line := range p.Get("shipping_lines").Each() {
 		if !line.Get("is_removed").Flag() {
-			charges = append(charges, readShipping(line, currency))
+			charges = append(charges, readShipping(line, m))
 		}
-	}
-	fees := readSet(p.Get("current_total_additional_fees_set"), currency)
-	if !fees.IsZero() {
-		charges = append(charges, commerce.Charge{Title: "Additional fees", Price: fees, Discount: money.Zero(currency)})
 	}
 	return charges
 }
 
+// readFees reads the additional fees of the sale, as one.
+func readFees(p strictjson.Place, m purse) []commerce.Charge {
+	fees := m.set(p.Get("current_total_additional_fees_set"))
+	if fees.IsZero() {
+		return nil
+	}
+	return []commerce.Charge{{Title: "Additional fees", Price: fees, Discount: money.Zero(m.currency)}}
+}
+
 // readShipping reads one shipping line. When the buyer got a part of it back,
 // its price is what is left, its discount is nothing, and its taxes shrink.
-func readShipping(p strictjson.Place, currency string) commerce.Charge {
+func readShipping(p strictjson.Place, m purse) commerce.Charge {
 	c := commerce.Charge{
 		Title:    cmp.Or(p.Get("title").Text(), "Shipping"),
-		Price:    p.Get("price").Amount(currency),
-		Discount: readDiscount(p, "total_discount", currency),
+		Code:     p.Get("code").Text(),
+		Price:    m.amount(p, "price"),
+		Discount: readDiscount(p, "total_discount", m),
 	}
-	if net := p.Get("discounted_price"); !net.Missing() && p.Get("discount_allocations").Missing() {
-		c.Discount = c.Price.Sub(net.Amount(currency))
+	if net := m.place(p, "discounted_price"); !net.Missing() && p.Get("discount_allocations").Missing() {
+		c.Discount = c.Price.Sub(net.Amount(m.currency))
 	}
 	left := all
 	net := c.Price.Sub(c.Discount)
-	if set := p.Get("current_discounted_price_set"); !set.Missing() && readSet(set, currency).Cmp(net) < 0 {
-		c.Price, c.Discount = readSet(set, currency), money.Zero(currency)
+	if set := p.Get("current_discounted_price_set"); !set.Missing() && m.set(set).Cmp(net) < 0 {
+		c.Price, c.Discount = m.set(set), money.Zero(m.currency)
 		left = share{left: c.Price.Value(), of: net.Value()}
 	}
-	c.Taxes = readTaxes(p, left, currency)
+	c.Taxes = readTaxes(p, left, m)
 	return c
-}
-
-// readSet reads the shop's side of a pair of amounts.
-func readSet(set strictjson.Place, currency string) money.Amount {
-	if set.Missing() {
-		return money.Zero(currency)
-	}
-	return set.Get("shop_money").Get("amount").OptionalAmount(currency)
 }

@@ -190,7 +190,9 @@ func TestDecideTopic(t *testing.T) {
 		{"an edit", "orders/edited", edit, "orders/edited", "order/1"},
 		{"a tender transaction", "tender_transactions/create", tender, "tender_transactions/create", "order/1"},
 		{"an order with chosen fields", "orders/create", trimmed, "orders/create", "order/1"},
-		{"something else", "products/create", `{"id":3}`, "products/create", ""},
+		{"something else", "products/create", `{"id":3}`, "products/create", "product/3"},
+		{"a customer", "customers/update", `{"id":4}`, "customers/update", "customer/4"},
+		{"a request about a customer", "customers/redact", `{"customer":{"id":4}}`, "customers/redact", "customer/4"},
 		{"an id that is no id", "orders/create", `{"id":"a b"}`, "orders/create", ""},
 	}
 	s := source(t, secretA)

@@ -2,6 +2,8 @@ package shopify
 
 import (
 	"cmp"
+	"slices"
+	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
@@ -33,12 +35,32 @@ func readParty(order strictjson.Place) *commerce.Party {
 	if party.ID+party.Email+party.FirstName+party.LastName+party.Company == "" {
 		return nil
 	}
+	party.TaxID = readTaxID(order)
+	party.TaxExempt = customer.Get("tax_exempt").Flag()
+	party.Tags, party.Note = readTags(customer.Get("tags").Text()), customer.Get("note").Text()
+	party.UpdatedAt = customer.Get("updated_at").Time()
 	for _, place := range []strictjson.Place{billing, home, delivery} {
 		if party.Address = readAddress(place); party.Address != nil {
 			break
 		}
 	}
 	return &party
+}
+
+// taxIDNames are the names under which shops note a buyer's VAT number on the
+// order. Others could be anything.
+var taxIDNames = []string{"vat_id", "vat_number", "vat number", "tax_id", "tax number"}
+
+func readTaxID(order strictjson.Place) string {
+	if id := order.Get("company").Get("tax_id").Text(); id != "" {
+		return id
+	}
+	for name, value := range readPairs(order.Get("note_attributes")) {
+		if slices.Contains(taxIDNames, strings.ToLower(name)) {
+			return value
+		}
+	}
+	return ""
 }
 
 func firstText(name string, places ...strictjson.Place) string {
@@ -53,6 +75,9 @@ func firstText(name string, places ...strictjson.Place) string {
 // readAddress reads a postal address, or nil when nothing in it says where.
 func readAddress(p strictjson.Place) *commerce.Address {
 	a := commerce.Address{
+		Name:        cmp.Or(p.Get("name").Text(), strings.TrimSpace(p.Get("first_name").Text()+" "+p.Get("last_name").Text())),
+		Company:     p.Get("company").Text(),
+		Phone:       p.Get("phone").Text(),
 		Line1:       p.Get("address1").Text(),
 		Line2:       p.Get("address2").Text(),
 		City:        p.Get("city").Text(),
@@ -61,7 +86,7 @@ func readAddress(p strictjson.Place) *commerce.Address {
 		Country:     p.Get("country").Text(),
 		CountryCode: p.Get("country_code").Text(),
 	}
-	if a == (commerce.Address{}) {
+	if a.Line1+a.Line2+a.City+a.PostalCode+a.Country+a.CountryCode == "" {
 		return nil
 	}
 	return &a

@@ -35,11 +35,18 @@ type Options struct {
 	// own notification secret, and during a rotation the old ones too. They
 	// are used as they are written; one of 32 hex digits is not decoded.
 	Secrets []string
+	// BuyersMoney reads orders in what the buyer was shown (presentment money)
+	// instead of the shop's own.
+	BuyersMoney bool
+	// Tests lets test transactions through.
+	Tests bool
 }
 
 // Source opens and decodes the deliveries of one shop.
 type Source struct {
-	secrets secrets.Set
+	secrets     secrets.Set
+	buyersMoney bool
+	tests       bool
 }
 
 // New makes a source. It refuses to be without a secret, or with an empty one.
@@ -48,7 +55,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{secrets: set}, nil
+	return &Source{secrets: set, buyersMoney: o.BuyersMoney, tests: o.Tests}, nil
 }
 
 // Provider is "shopify".
@@ -125,13 +132,13 @@ func (s *Source) verify(headers []string, body []byte) (int, bool) {
 	slot := -1
 	for i, secret := range s.secrets {
 		fits := hmac.Equal(mac(secret, body), given)
-		slot = subtle.ConstantTimeSelect(first(fits, slot), i, slot)
+		slot = subtle.ConstantTimeSelect(firstFit(fits, slot), i, slot)
 	}
 	return slot, slot >= 0
 }
 
-// first is 1 when a secret fits and none before it did.
-func first(fits bool, slot int) int {
+// firstFit is 1 when a secret fits and none before it did.
+func firstFit(fits bool, slot int) int {
 	if fits && slot < 0 {
 		return 1
 	}

@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
@@ -70,18 +71,23 @@ func isTransaction(v strictjson.Value) bool {
 	return v.Has("order_id") && v.Has("kind") && !v.Has("line_items")
 }
 
-// subject names the order that an event is about, so that the events of one
-// order are handled one after the other.
+// subject names the order, customer or product that an event is about, so that
+// the events of one are handled one after the other.
 func subject(topic string, object strictjson.Value) string {
 	id := object.Get("order_id").ID()
 	if id == "" {
 		id = object.Get("order_edit").Get("order_id").ID()
 	}
-	if id == "" && strings.HasPrefix(topic, "orders/") {
-		id = object.Get("id").ID()
+	kind := "order"
+	if id == "" {
+		for prefix, name := range map[string]string{"orders/": "order", "customers/": "customer", "products/": "product", "disputes/": "dispute"} {
+			if strings.HasPrefix(topic, prefix) {
+				kind, id = name, cmp.Or(object.Get("id").ID(), object.Get("customer").Get("id").ID())
+			}
+		}
 	}
 	if !strictjson.PlainID(id) {
 		return ""
 	}
-	return "order/" + id
+	return kind + "/" + id
 }
