@@ -13,6 +13,8 @@ const (
 	DocCustomer     = "Customer"
 	DocSalesOrder   = "Sales Order"
 	DocPaymentEntry = "Payment Entry"
+	DocAddress      = "Address"
+	DocItem         = "Item"
 )
 
 // Values of docstatus.
@@ -131,6 +133,38 @@ type TaxRow struct {
 	CostCenter          string `json:"cost_center,omitempty"`
 }
 
+// Address is the body of a new Address. Country is ERPNext's name of it.
+type Address struct {
+	AddressTitle string        `json:"address_title"`
+	AddressType  string        `json:"address_type"` // "Billing", "Shipping"
+	AddressLine1 string        `json:"address_line1"`
+	AddressLine2 string        `json:"address_line2,omitempty"`
+	City         string        `json:"city"`
+	State        string        `json:"state,omitempty"`
+	Pincode      string        `json:"pincode,omitempty"`
+	Country      string        `json:"country"`
+	Phone        string        `json:"phone,omitempty"`
+	Links        []DynamicLink `json:"links"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+}
+
+// DynamicLink says whose an Address or Contact is.
+type DynamicLink struct {
+	LinkDoctype string `json:"link_doctype"`
+	LinkName    string `json:"link_name"`
+}
+
+// Item is the body of a new Item.
+type Item struct {
+	ItemCode    string `json:"item_code"`
+	ItemName    string `json:"item_name"`
+	ItemGroup   string `json:"item_group"`
+	StockUOM    string `json:"stock_uom"`
+	IsStockItem Check  `json:"is_stock_item"`
+	Description string `json:"description,omitempty"`
+}
+
 // PaymentEntry is the body of a new Payment Entry. Amounts are major units of
 // the account they are named after.
 type PaymentEntry struct {
@@ -192,9 +226,10 @@ type Stored struct {
 	Key       string `json:"custom_ledgerhook_key"`
 
 	// Customer
-	CustomerName string `json:"customer_name"`
-	Disabled     Check  `json:"disabled"`
-	IsFrozen     Check  `json:"is_frozen"`
+	CustomerName   string `json:"customer_name"`
+	Disabled       Check  `json:"disabled"`
+	PrimaryAddress string `json:"customer_primary_address"`
+	IsFrozen       Check  `json:"is_frozen"`
 
 	// Sales Order
 	Customer             string `json:"customer"`

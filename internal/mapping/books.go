@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
+	"github.com/shopspring/decimal"
 )
 
 // Books is what the documents need to know of the site: one company's records
@@ -27,12 +28,121 @@ type Books struct {
 	ShippingAccount string
 	TaxAccount      string
 	IncomeAccount   string
+	DutyAccount     string // "" = ShippingAccount
+	FeeAccount      string // of additional fees; "" = IncomeAccount
+	TipAccount      string // "" = IncomeAccount
+
+	Taxes            []TaxRule   // the first that fits holds, then TaxAccount
+	ShippingAccounts []TitleRule // likewise, then ShippingAccount
+	Items            Items
+	Warehouses       map[string]string // by the shop's location
+
+	TaxRows       TaxRows
+	ShippingAs    ShippingAs
+	Discounts     Discounts
+	ResidualLimit decimal.Decimal // most that may be booked as rounding; 0 = see residualLimit
+	// Adjust is added to the rounding: what ERPNext's own tax rows were seen to
+	// make other than the shop's.
+	Adjust decimal.Decimal
+
+	NamingSeries string // of Sales Orders; "" = ERPNext's own
+	BuyersPO     bool   // po_no is the buyer's own number, where there is one
+	Customers    Customers
+
 	Till            Till
 	DefaultClearing string // for providers whose account the Till does not name
 
 	Precision int32             // decimals of amounts on this site
 	Location  *time.Location    // the site's time zone: dates are cut in it
 	Countries map[string]string // ERPNext's country name by upper-case ISO code
+}
+
+// TaxRule says on which account a tax of the shop is booked. What is empty fits
+// everything.
+type TaxRule struct {
+	Title           string // pattern; see fits
+	Rate            *decimal.Decimal
+	Country         string // ISO code of where the goods go
+	Account         string
+	ItemTaxTemplate string // for rows with TaxesOnNetTotal
+}
+
+// TitleRule says on which account a charge is booked.
+type TitleRule struct {
+	Title   string // pattern; see fits
+	Account string
+}
+
+// Items is how a line finds its item: the first rule that fits, then what the
+// caller's look-up finds, then Fallback.
+type Items struct {
+	Rules     []ItemRule
+	NotBySKU  bool // do not look up the SKU
+	ByVariant bool // look up the shop's variant id, after the SKU
+	GiftCard  string
+	Tip       string
+	Shipping  string // for ShippingAsItem
+}
+
+// ItemRule names the item of the lines that fit every pattern that is set.
+type ItemRule struct{ SKU, Variant, Product, Title, Vendor, Item string }
+
+// Customers is what new customers get beside what the shop says of them.
+type Customers struct {
+	PriceList   string
+	TaxCategory string
+}
+
+// TaxRows is how tax stands in a Sales Order.
+type TaxRows string
+
+// The ways to book tax.
+const (
+	TaxesActual     TaxRows = ""             // the shop's amounts, one row per account
+	TaxesOnNetTotal TaxRows = "on_net_total" // rates, for sites that need each item's tax; the difference is rounding
+)
+
+// ShippingAs is how shipping stands in a Sales Order.
+type ShippingAs string
+
+// The ways to book shipping.
+const (
+	ShippingAsRow  ShippingAs = ""
+	ShippingAsItem ShippingAs = "item"
+)
+
+// Discounts is how discounts stand in a Sales Order.
+type Discounts string
+
+// The ways to book discounts.
+const (
+	DiscountsInRates  Discounts = ""       // rates are net of discounts
+	DiscountsOnHeader Discounts = "header" // the shop's prices, and one discount on the document
+)
+
+// fits reports whether a text is what a pattern asks for, without regard to
+// case: * stands for any text, an empty pattern fits everything.
+func fits(pattern, text string) bool {
+	if pattern == "" {
+		return true
+	}
+	pattern, text = strings.ToLower(pattern), strings.ToLower(text)
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == text
+	}
+	if !strings.HasPrefix(text, parts[0]) {
+		return false
+	}
+	text = text[len(parts[0]):]
+	for _, part := range parts[1 : len(parts)-1] {
+		_, rest, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = rest
+	}
+	return strings.HasSuffix(text, parts[len(parts)-1])
 }
 
 // Date is the day of t in the site's time zone, as ERPNext wants it.

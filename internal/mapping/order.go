@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -14,6 +15,7 @@ import (
 const (
 	maxText        = 140  // length of ERPNext's Data fields
 	maxDescription = 1000 // of a row; the field itself has no bound that matters
+	rateDigits     = 9    // decimals that ERPNext keeps of an exchange rate
 )
 
 // SalesOrder maps an order so that ERPNext's grand_total becomes exactly the
@@ -22,95 +24,169 @@ const (
 //   - every line at a net rate that ERPNext can represent; a line whose net is
 //     not a multiple of its quantity is split in two rows;
 //   - taxes as they were charged, one `Actual` row per account, never a rate;
-//   - shipping and tips as `Actual` rows;
+//   - shipping, duties, fees and tips as `Actual` rows;
 //   - what the shop's own rounding leaves over on the round-off account,
 //     bounded: more than a few cents means something was not understood.
 //
-// item gives the ERPNext item of a SKU, and false when it has none. The
+// The books may ask for shipping as an item, for tax rows with rates and for
+// the discount on the document instead; the total is the same. item gives the
+// ERPNext item of a SKU or variant id, and false when it has none. The
 // construction and its proof are in ERPNext's taxes_and_totals.py: `Actual`
 // amounts are taken as they are, rates are rounded before they are multiplied.
-func (b Books) SalesOrder(o commerce.Order, key, customer string, item func(sku string) (string, bool)) (erpnext.SalesOrder, error) {
+func (b Books) SalesOrder(o commerce.Order, key, customer string, item func(code string) (string, bool)) (erpnext.SalesOrder, error) {
 	if err := b.holds(o.Currency); err != nil {
 		return erpnext.SalesOrder{}, err
 	}
-	if len(o.Lines) == 0 {
-		return erpnext.SalesOrder{}, &fault.Error{Kind: fault.Rejected, Op: "mapping", Cause: "order without lines", Hint: "ERPNext needs at least one item: enter this order by hand if it is wanted"}
-	}
 	date := b.Date(o.CreatedAt)
 	so := erpnext.SalesOrder{
-		Customer: customer, Company: b.Company, OrderType: "Sales",
+		Customer: customer, Company: b.Company, OrderType: "Sales", NamingSeries: b.NamingSeries,
 		TransactionDate: date, DeliveryDate: date,
-		Currency: o.Currency, SellingPriceList: b.PriceList, CostCenter: b.CostCenter,
-		PoNo: cut(o.Name, maxText), PoDate: date, Title: cut(o.Name, maxText),
+		Currency: o.Currency, ConversionRate: b.conversionRate(o), SellingPriceList: b.PriceList, CostCenter: b.CostCenter,
+		PoNo: b.poNo(o), PoDate: date, Title: cut(o.Name, maxText),
 		IgnorePricingRule: true, DisableRoundedTotal: true,
 		Key: key,
 	}
-	if o.Currency == b.Currency {
-		so.ConversionRate = erpnext.Num(decimal.NewFromInt(1))
-	}
-	m := &orderMap{books: b, order: o, so: &so, rows: map[string]int{}}
-	if err := m.fill(item); err != nil {
+	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency)}
+	if err := m.fill(); err != nil {
 		return erpnext.SalesOrder{}, err
 	}
 	return so, nil
 }
 
+// poNo is what people find the order by: its name, or the buyer's own number.
+func (b Books) poNo(o commerce.Order) string {
+	if b.BuyersPO && o.PONumber != "" {
+		return cut(o.PONumber, maxText)
+	}
+	return cut(o.Name, maxText)
+}
+
+// conversionRate is the shop's own rate between what the buyer was shown and
+// the company's currency, so that the base total is the shop's total. Without
+// one it is left to ERPNext's records.
+func (b Books) conversionRate(o commerce.Order) erpnext.Number {
+	switch {
+	case o.Currency == b.Currency:
+		return erpnext.Num(decimal.NewFromInt(1))
+	case o.ShopTotal == nil || o.ShopTotal.Currency() != b.Currency || o.Total.IsZero():
+		return erpnext.Number{}
+	}
+	return erpnext.Num(o.ShopTotal.Value().DivRound(o.Total.Value(), rateDigits))
+}
+
+// digits are the decimals that amounts of a currency may have on this site.
+func (b Books) digits(currency string) int32 {
+	digits, err := money.MinorDigits(currency)
+	if err != nil {
+		return b.Precision // holds has refused it
+	}
+	return min(int32(digits), b.Precision) //nolint:gosec // digits is 0 to 4
+}
+
 // orderMap builds one order's rows and keeps the sum they will have.
 type orderMap struct {
-	books Books
-	order commerce.Order
-	so    *erpnext.SalesOrder
-	sum   decimal.Decimal
-	rows  map[string]int // rows of one item and description so far
+	books  Books
+	order  commerce.Order
+	so     *erpnext.SalesOrder
+	item   func(code string) (string, bool)
+	sum    decimal.Decimal
+	rows   map[string]int // rows of one item and description so far
+	digits int32
+	rated  []ratedNet // what On Net Total rows will be computed from
 }
 
-func (m *orderMap) fill(item func(sku string) (string, bool)) error {
-	for _, line := range m.order.Lines {
-		if err := m.addLine(line, item); err != nil {
+func (m *orderMap) fill() error {
+	for _, step := range []func() error{m.addLines, m.addShipping, m.addCharges, m.addDiscount, m.addTaxes, m.addResidual} {
+		if err := step(); err != nil {
 			return err
 		}
-	}
-	if err := m.addShipping(); err != nil {
-		return err
-	}
-	if err := m.addTaxes(); err != nil {
-		return err
-	}
-	return m.addResidual()
-}
-
-func (m *orderMap) addLine(line commerce.Line, item func(sku string) (string, bool)) error {
-	code, ok := "", false
-	if line.SKU != "" {
-		code, ok = item(line.SKU)
-	}
-	if !ok {
-		code = m.books.FallbackItem
-	}
-	if code == "" {
-		return unmapped("item for a line without a known SKU", "fallback_item")
-	}
-	net := line.UnitPrice.Value().Mul(decimal.NewFromInt(line.Quantity)).Sub(line.Discount.Value()).Sub(m.contained(line.Taxes))
-	for _, part := range split(net, line.Quantity, m.books.Precision) {
-		m.addItem(code, line.Title, part)
 	}
 	return nil
 }
 
-// contained is the tax inside a price that includes it.
+func (m *orderMap) addLines() error {
+	for _, line := range m.order.Lines {
+		if err := m.addLine(line); err != nil {
+			return err
+		}
+	}
+	if len(m.so.Items) > 0 || m.books.FallbackItem == "" {
+		return nil
+	}
+	// ERPNext wants an item even where only shipping or a fee is left.
+	m.addItem(m.books.FallbackItem, "No items", part{qty: 1}, "")
+	return nil
+}
+
+func (m *orderMap) addLine(line commerce.Line) error {
+	net := line.UnitPrice.Value().Mul(decimal.NewFromInt(line.Quantity)).Sub(m.contained(line.Taxes))
+	if m.books.Discounts == DiscountsInRates {
+		net = net.Sub(line.Discount.Value())
+	}
+	if line.Kind == commerce.Tip && m.books.Items.Tip == "" {
+		return m.addCharge(net, charge{"income account for tips", "accounts.tips", firstOf(m.books.TipAccount, m.books.IncomeAccount), line.Title})
+	}
+	code, err := m.codeOf(line)
+	if err != nil {
+		return err
+	}
+	for _, part := range split(net, line.Quantity, m.digits) {
+		m.addItem(code, line.Title, part, m.template(line.Taxes))
+	}
+	m.rate(net, line.Taxes)
+	return nil
+}
+
+// codeOf finds the item of a line.
+func (m *orderMap) codeOf(line commerce.Line) (string, error) {
+	items := m.books.Items
+	kinds := map[commerce.LineKind]string{commerce.GiftCard: items.GiftCard, commerce.Tip: items.Tip}
+	if code := kinds[line.Kind]; code != "" {
+		return code, nil
+	}
+	for _, rule := range items.Rules {
+		if fits(rule.SKU, line.SKU) && fits(rule.Variant, line.VariantID) && fits(rule.Product, line.ProductID) && fits(rule.Title, line.Title) && fits(rule.Vendor, line.Vendor) {
+			return rule.Item, nil
+		}
+	}
+	for _, code := range m.books.Candidates(line) {
+		if found, ok := m.item(code); ok {
+			return found, nil
+		}
+	}
+	if m.books.FallbackItem == "" {
+		return "", unmapped("item for a line without a known SKU", "fallback_item")
+	}
+	return m.books.FallbackItem, nil
+}
+
+// Candidates are the item codes under which a line's item is looked up, best
+// first.
+func (b Books) Candidates(line commerce.Line) []string {
+	var codes []string
+	if !b.Items.NotBySKU && line.SKU != "" {
+		codes = append(codes, line.SKU)
+	}
+	if b.Items.ByVariant && line.VariantID != "" {
+		codes = append(codes, line.VariantID)
+	}
+	return codes
+}
+
+// contained is the tax inside a price that includes it and is booked beside it.
 func (m *orderMap) contained(taxes []commerce.Tax) decimal.Decimal {
-	if !m.order.TaxesIncluded {
+	if !m.order.TaxesIncluded || m.books.TaxRows == TaxesOnNetTotal {
 		return decimal.Zero
 	}
 	return sumTaxes(taxes)
 }
 
-func (m *orderMap) addItem(code, title string, p part) {
+func (m *orderMap) addItem(code, title string, p part, template string) {
 	m.sum = m.sum.Add(p.rate.Mul(decimal.NewFromInt(p.qty)))
 	m.so.Items = append(m.so.Items, erpnext.SalesOrderItem{
 		ItemCode: code, ItemName: cut(title, maxText), Description: m.describe(code, title),
-		Qty: erpnext.Num(decimal.NewFromInt(p.qty)), Rate: erpnext.Num(p.rate),
-		Warehouse: m.books.Warehouse, CostCenter: m.books.CostCenter,
+		Qty: erpnext.Num(decimal.NewFromInt(p.qty)), Rate: erpnext.Num(p.rate), ItemTaxTemplate: template,
+		Warehouse: firstOf(m.books.Warehouses[m.order.LocationID], m.books.Warehouse), CostCenter: m.books.CostCenter,
 	})
 }
 
@@ -135,67 +211,179 @@ type part struct {
 }
 
 // split divides a net amount over a quantity so that the parts add up to it
-// with rates of `precision` decimals: 10.00 for 3 is 2 × 3.33 and 1 × 3.34. A
-// net with more decimals than the site keeps is rounded half to even first.
-func split(net decimal.Decimal, qty int64, precision int32) []part {
+// with rates of `digits` decimals: 10.00 for 3 is 2 × 3.33 and 1 × 3.34. A net
+// with more decimals is rounded half to even first.
+func split(net decimal.Decimal, qty int64, digits int32) []part {
 	pieces := decimal.NewFromInt(qty)
-	net = net.RoundBank(precision)
-	low := net.Div(pieces).RoundFloor(precision)
-	units := net.Sub(low.Mul(pieces)).Shift(precision).IntPart() // how many pieces need one unit more
+	net = net.RoundBank(digits)
+	low := net.Div(pieces).RoundFloor(digits)
+	units := net.Sub(low.Mul(pieces)).Shift(digits).IntPart() // how many pieces need one unit more
 	parts := make([]part, 0, 2)
 	if n := qty - units; n > 0 {
 		parts = append(parts, part{n, low})
 	}
 	if units > 0 {
-		parts = append(parts, part{units, low.Add(decimal.New(1, -precision))})
+		parts = append(parts, part{units, low.Add(decimal.New(1, -digits))})
 	}
 	return parts
 }
 
+// addShipping books shipping: per account one row, or one item.
 func (m *orderMap) addShipping() error {
-	total := decimal.Zero
-	var titles []string
 	for _, c := range m.order.Shipping {
-		total = total.Add(c.Price.Value()).Sub(c.Discount.Value()).Sub(m.contained(c.Taxes))
-		titles = appendNew(titles, c.Title)
-	}
-	if err := m.addCharge(total, "shipping account", "accounts.shipping", m.books.ShippingAccount, titles, "Shipping"); err != nil {
-		return err
-	}
-	return m.addCharge(m.order.Tip.Value(), "income account for tips", "accounts.shipping", m.books.IncomeAccount, nil, "Tip")
-}
-
-func (m *orderMap) addTaxes() error {
-	taxes, titles := m.taxes(false)
-	// Taxes that a sales channel pays itself are in the buyer's total with some
-	// channels and not with others: what adds up to the total is what happened.
-	if own, ownTitles := m.taxes(true); !own.Equal(taxes) && m.residual(own).Abs().LessThan(m.residual(taxes).Abs()) {
-		taxes, titles = own, ownTitles
-	}
-	if len(m.so.Taxes) == 0 && taxes.IsZero() {
-		return m.keepTemplatesOut()
-	}
-	return m.addCharge(taxes, "tax account", "accounts.tax", m.books.TaxAccount, titles, "Tax")
-}
-
-func (m *orderMap) taxes(ownOnly bool) (decimal.Decimal, []string) {
-	total := decimal.Zero
-	var titles []string
-	add := func(taxes []commerce.Tax) {
-		for _, t := range taxes {
-			if !ownOnly || !t.ByChannel {
-				total = total.Add(t.Amount.Value())
-				titles = appendNew(titles, t.Title)
+		net := m.netOf(c)
+		if m.books.ShippingAs == ShippingAsItem && !net.IsZero() {
+			if m.books.Items.Shipping == "" {
+				return unmapped("item for shipping", "shipping.item")
 			}
+			m.addItem(m.books.Items.Shipping, c.Title, part{1, net.RoundBank(m.digits)}, m.template(c.Taxes))
+			m.rate(net, c.Taxes)
+			continue
+		}
+		account := m.books.ShippingAccount
+		if i := slices.IndexFunc(m.books.ShippingAccounts, func(r TitleRule) bool { return fits(r.Title, c.Title) }); i >= 0 {
+			account = m.books.ShippingAccounts[i].Account
+		}
+		if err := m.addCharge(net, charge{"shipping account", "accounts.shipping", account, c.Title}); err != nil {
+			return err
 		}
 	}
-	for _, l := range m.order.Lines {
-		add(l.Taxes)
+	return nil
+}
+
+// netOf is a charge without its discount and, as for lines, the tax inside it.
+// A charge that is a row of the taxes cannot have rates of its own, so its tax
+// is always taken as it is.
+func (m *orderMap) netOf(c commerce.Charge) decimal.Decimal {
+	net := c.Price.Value().Sub(c.Discount.Value())
+	if m.order.TaxesIncluded && !m.asItem() {
+		net = net.Sub(sumTaxes(c.Taxes))
 	}
-	for _, c := range m.order.Shipping {
-		add(c.Taxes)
+	return net
+}
+
+// asItem reports whether shipping is an item whose tax comes from rates.
+func (m *orderMap) asItem() bool {
+	return m.books.ShippingAs == ShippingAsItem && m.books.TaxRows == TaxesOnNetTotal
+}
+
+// addCharges books duties, fees and a tip that is no line.
+func (m *orderMap) addCharges() error {
+	for _, c := range m.order.Duties {
+		if err := m.addCharge(m.outside(c), charge{"account for duties", "accounts.duties", firstOf(m.books.DutyAccount, m.books.ShippingAccount), c.Title}); err != nil {
+			return err
+		}
 	}
-	return total, titles
+	for _, c := range m.order.Fees {
+		if err := m.addCharge(m.outside(c), charge{"account for fees", "accounts.additional_fees", firstOf(m.books.FeeAccount, m.books.IncomeAccount), c.Title}); err != nil {
+			return err
+		}
+	}
+	return m.addCharge(m.order.Tip.Value(), charge{"income account for tips", "accounts.tips", firstOf(m.books.TipAccount, m.books.IncomeAccount), "Tip"})
+}
+
+// outside is a charge that is never an item.
+func (m *orderMap) outside(c commerce.Charge) decimal.Decimal {
+	net := c.Price.Value().Sub(c.Discount.Value())
+	if m.order.TaxesIncluded {
+		net = net.Sub(sumTaxes(c.Taxes))
+	}
+	return net
+}
+
+// addDiscount books the lines' discounts on the document, where the rates are
+// the shop's prices. ERPNext spreads it over the items by their net amounts;
+// `Actual` rows stay as they are.
+func (m *orderMap) addDiscount() error {
+	if m.books.Discounts != DiscountsOnHeader {
+		return nil
+	}
+	total := decimal.Zero
+	for _, line := range m.order.Lines {
+		if line.Kind != commerce.Tip || m.books.Items.Tip != "" {
+			total = total.Add(line.Discount.Value())
+		}
+	}
+	if total.IsZero() {
+		return nil
+	}
+	if m.books.TaxRows == TaxesOnNetTotal {
+		return &fault.Error{
+			Kind: fault.Unmapped, Op: "mapping", Cause: "a discount on the document and tax rows with rates exclude each other",
+			Hint: "in the mapping sheet, set orders.discounts to net or orders.taxes to actual, then replay",
+		}
+	}
+	total = total.RoundBank(m.digits)
+	m.so.ApplyDiscountOn, m.so.DiscountAmount = "Net Total", erpnext.Num(total)
+	m.sum = m.sum.Sub(total)
+	return nil
+}
+
+// charge is where an amount that is no item is booked.
+type charge struct{ what, setting, account, title string }
+
+// addCharge adds an `Actual` row, or adds to the one of the same account.
+func (m *orderMap) addCharge(amount decimal.Decimal, c charge) error {
+	if amount.IsZero() {
+		return nil
+	}
+	if c.account == "" {
+		return unmapped(c.what, c.setting)
+	}
+	// The site's precision, not the currency's: tax rows with rates have it too.
+	amount = amount.RoundBank(m.books.Precision)
+	m.sum = m.sum.Add(amount)
+	for i := range m.so.Taxes {
+		if row := &m.so.Taxes[i]; row.AccountHead == c.account && row.ChargeType == actual {
+			row.TaxAmount = erpnext.Num(row.TaxAmount.Add(amount))
+			row.Description = joinTitles(row.Description, c.title)
+			return nil
+		}
+	}
+	m.row(c.account, c.title, amount)
+	return nil
+}
+
+const actual = "Actual"
+
+func (m *orderMap) row(account, title string, amount decimal.Decimal) {
+	m.so.Taxes = append(m.so.Taxes, erpnext.TaxRow{
+		ChargeType: actual, AccountHead: account, Description: cut(firstOf(title, "Charge"), maxText),
+		TaxAmount: erpnext.Num(amount), CostCenter: m.books.CostCenter,
+	})
+}
+
+// joinTitles names each thing on a row once.
+func joinTitles(titles, title string) string {
+	if title == "" || slices.Contains(strings.Split(titles, ", "), title) {
+		return titles
+	}
+	return cut(titles+", "+title, maxText)
+}
+
+// residual is what is still missing to the order's total if `more` is added.
+func (m *orderMap) residual(more decimal.Decimal) decimal.Decimal {
+	return m.order.Total.Value().Sub(m.sum).Sub(more)
+}
+
+// addResidual books what the shop's own rounding leaves over.
+func (m *orderMap) addResidual() error {
+	rest := m.residual(decimal.Zero).Add(m.books.Adjust)
+	if rest.Abs().GreaterThan(m.residualLimit()) {
+		return &fault.Error{
+			Kind: fault.Mismatch, Op: "mapping",
+			Cause: "the order does not add up",
+			Hint: fmt.Sprintf("the shop says %s, its lines, shipping and taxes make %s: something on this order is not understood; enter it by hand and tell us",
+				m.order.Total, money.New(m.sum, m.order.Currency)),
+		}
+	}
+	if err := m.addCharge(rest, charge{"round-off account", "accounts.round_off", m.books.RoundOffAccount, "Rounding"}); err != nil {
+		return err
+	}
+	if len(m.so.Taxes) == 0 {
+		return m.keepTemplatesOut()
+	}
+	return nil
 }
 
 // keepTemplatesOut adds a row of nothing: to an order without any tax row
@@ -210,63 +398,21 @@ func (m *orderMap) keepTemplatesOut() error {
 	return nil
 }
 
-func (m *orderMap) addCharge(amount decimal.Decimal, what, setting, account string, titles []string, title string) error {
-	if amount.IsZero() {
-		return nil
-	}
-	if account == "" {
-		return unmapped(what, setting)
-	}
-	if text := strings.Join(titles, ", "); text != "" {
-		title = text
-	}
-	m.row(account, title, amount)
-	return nil
-}
-
-func (m *orderMap) row(account, title string, amount decimal.Decimal) {
-	amount = amount.RoundBank(m.books.Precision)
-	m.sum = m.sum.Add(amount)
-	m.so.Taxes = append(m.so.Taxes, erpnext.TaxRow{
-		ChargeType: "Actual", AccountHead: account, Description: cut(title, maxText),
-		TaxAmount: erpnext.Num(amount), CostCenter: m.books.CostCenter,
-	})
-}
-
-// residual is what is still missing to the order's total if `more` is added.
-func (m *orderMap) residual(more decimal.Decimal) decimal.Decimal {
-	return m.order.Total.Value().Sub(m.sum).Sub(more)
-}
-
-// addResidual books what the shop's own rounding leaves over.
-func (m *orderMap) addResidual() error {
-	rest := m.residual(decimal.Zero)
-	if rest.IsZero() {
-		return nil
-	}
-	if rest.Abs().GreaterThan(m.residualLimit()) {
-		return &fault.Error{
-			Kind: fault.Mismatch, Op: "mapping",
-			Cause: "the order does not add up",
-			Hint: fmt.Sprintf("the shop says %s, its lines, shipping and taxes make %s: something on this order is not understood; enter it by hand and tell us",
-				m.order.Total, money.New(m.sum, m.order.Currency)),
-		}
-	}
-	return m.addCharge(rest, "round-off account", "accounts.round_off", m.books.RoundOffAccount, nil, "Rounding")
-}
-
-// residualLimit is one minor unit of the currency per amount that the shop
-// rounded, at least five.
+// residualLimit is the sheet's, else one minor unit of the currency per amount
+// that the shop rounded, at least five.
 func (m *orderMap) residualLimit() decimal.Decimal {
-	amounts := int64(len(m.order.Lines) + len(m.order.Shipping))
+	if m.books.ResidualLimit.IsPositive() {
+		return m.books.ResidualLimit
+	}
+	charges := slices.Concat(m.order.Shipping, m.order.Duties, m.order.Fees)
+	amounts := int64(len(m.order.Lines) + len(charges))
 	for _, l := range m.order.Lines {
 		amounts += int64(len(l.Taxes))
 	}
-	digits, err := money.MinorDigits(m.order.Currency)
-	if err != nil {
-		return decimal.Zero // holds has refused it
+	for _, c := range charges {
+		amounts += int64(len(c.Taxes))
 	}
-	return decimal.New(max(5, amounts), -int32(digits))
+	return decimal.New(max(5, amounts), -m.digits)
 }
 
 func sumTaxes(taxes []commerce.Tax) decimal.Decimal {
@@ -275,18 +421,6 @@ func sumTaxes(taxes []commerce.Tax) decimal.Decimal {
 		total = total.Add(t.Amount.Value())
 	}
 	return total
-}
-
-func appendNew(titles []string, title string) []string {
-	for _, t := range titles {
-		if t == title {
-			return titles
-		}
-	}
-	if title == "" {
-		return titles
-	}
-	return append(titles, title)
 }
 
 func firstOf(names ...string) string {

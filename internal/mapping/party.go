@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"strings"
 
@@ -15,11 +17,12 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 	c := erpnext.Customer{
 		CustomerName: b.customerName(p), CustomerType: "Individual",
 		CustomerGroup: b.CustomerGroup, Territory: b.Territory,
+		DefaultPriceList: b.Customers.PriceList, TaxCategory: b.Customers.TaxCategory,
 		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName),
 		Key: key,
 	}
 	if p.Company != "" {
-		c.CustomerType = "Company"
+		c.CustomerType, c.TaxID = "Company", cut(p.TaxID, maxText)
 	}
 	if ValidEmail(p.Email) {
 		c.EmailID = p.Email
@@ -29,6 +32,52 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 	}
 	b.addAddress(&c, p.Address)
 	return c
+}
+
+// Cleaned tells what of a party ERPNext would refuse and is therefore left out,
+// without saying what it is.
+func Cleaned(p *commerce.Party) []string {
+	var notes []string
+	if p == nil {
+		return nil
+	}
+	if p.Email != "" && !ValidEmail(p.Email) {
+		notes = append(notes, "an e-mail address that is none was left out")
+	}
+	if p.Phone != "" && !validPhone(p.Phone) {
+		notes = append(notes, "a phone number that ERPNext refuses was left out")
+	}
+	return notes
+}
+
+// AddressDigest is the same for addresses that read alike, whatever their
+// case and blanks.
+func AddressDigest(a commerce.Address) string {
+	fields := []string{a.Name, a.Company, a.Line1, a.Line2, a.City, a.Region, a.PostalCode, a.CountryCode}
+	for i, field := range fields {
+		fields[i] = strings.Join(strings.Fields(strings.ToLower(field)), " ")
+	}
+	sum := sha256.Sum256([]byte(strings.Join(fields, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Address maps a postal address of a customer to a new Address, and false when
+// ERPNext needs more than there is: a first line, a city and a country it knows.
+func (b Books) Address(a commerce.Address, customer, kind, key string) (erpnext.Address, bool) {
+	country := b.Countries[strings.ToUpper(a.CountryCode)]
+	if a.Line1 == "" || a.City == "" || country == "" {
+		return erpnext.Address{}, false
+	}
+	doc := erpnext.Address{
+		AddressTitle: cut(firstOf(a.Company, a.Name, customer), maxName), AddressType: kind,
+		AddressLine1: cut(a.Line1, maxText), AddressLine2: cut(a.Line2, maxText), City: cut(a.City, maxText), State: cut(a.Region, maxText),
+		Pincode: cut(a.PostalCode, maxText), Country: country, Key: key,
+		Links: []erpnext.DynamicLink{{LinkDoctype: erpnext.DocCustomer, LinkName: customer}},
+	}
+	if validPhone(a.Phone) {
+		doc.Phone = a.Phone
+	}
+	return doc, true
 }
 
 // maxName bounds a customer's name: the Contact that ERPNext makes with it is
