@@ -181,8 +181,8 @@ func credentials(e config.ERPNext) (erpnext.Credentials, error) {
 func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, sources map[string]source, o Options) *posting.Poster {
 	return posting.New(posting.Options{
 		Site: site, Memory: memory,
-		ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
-			Clearing: cfg.Sheet.Accounts.Clearing, Warehouse: cfg.Sheet.Warehouse,
+		ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet.For("")), mapping.Books{
+			Clearing: clearingAccounts(cfg.Sheet.For("")), Warehouse: cfg.Sheet.Warehouse,
 		}),
 		Shops:         shops(sources),
 		GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer,
