@@ -81,6 +81,9 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 }
 
 func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
+	if err := CheckFields(cfg.Sheet); err != nil {
+		return err
+	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerBuild(reg)

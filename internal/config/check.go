@@ -24,14 +24,18 @@ func (d *decoder) check(s Sheet) {
 	}
 }
 
-// at is where a path stands in the sheet; of one that does not stand there, the
-// nearest that holds it.
-func (d *decoder) at(path string) Position {
+func (d *decoder) at(path string) Position { return placeOf(d.places, path) }
+
+func (s Sheet) at(path string) Position { return placeOf(s.places, path) }
+
+// placeOf is where the key of a path stands in the sheet; of one that does not
+// stand there, the nearest that holds it.
+func placeOf(places map[string]Position, path string) Position {
 	for {
-		if at, ok := d.places[path+"#key"]; ok {
+		if at, ok := places[path+"#key"]; ok {
 			return at
 		}
-		if at, ok := d.places[path]; ok {
+		if at, ok := places[path]; ok {
 			return at
 		}
 		cut := strings.LastIndexAny(path, ".[")

@@ -204,7 +204,7 @@ func unknownHint(key string, known []string) string {
 
 // nearest is the known word that a misspelt one is closest to, or "".
 func nearest(word string, known []string) string {
-	best, far := "", max(1, min(3, len(word)/3))+1
+	best, far := "", min(3, (len(word)+1)/2)+1
 	for _, k := range known {
 		if n := distance(strings.ToLower(word), k); n < far {
 			best, far = k, n
@@ -269,6 +269,7 @@ var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
 // expression too.
 func (d *decoder) expression(n *yaml.Node, v reflect.Value, path string) {
 	if !d.expect(n, yaml.ScalarNode, path, "an expression") {
+		v.Set(reflect.ValueOf(Expression{Text: "nil"})) // reported; not empty as well
 		return
 	}
 	e := Expression{Text: n.Value, At: place(n)}

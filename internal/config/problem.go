@@ -51,7 +51,8 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (p Problems) sorted() Problems {
+// Sorted puts them in the order of the sheet.
+func (p Problems) Sorted() Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -64,6 +65,14 @@ func (s Sheet) Problem(at Position, message, hint string) Problem {
 		return Problem{File: "sheet", Message: message, Hint: hint}
 	}
 	return s.text.problem(at, message, hint)
+}
+
+// Place writes a position as people and editors read it: "file:line".
+func (s Sheet) Place(at Position) string {
+	if s.text == nil {
+		return "the mapping sheet"
+	}
+	return fmt.Sprintf("%s:%d", s.text.file, at.Line)
 }
 
 // text is a sheet as it was written, for messages.

@@ -366,19 +366,16 @@ type Payments struct {
 	WaitForOrder  *time.Duration   `yaml:"wait_for_order" default:"30m" desc:"How long a payment waits for the order it names before it is booked on account."`
 	Fees          FeePolicy        `yaml:"fees" default:"deduction" desc:"A fee is deducted from its payment, booked per payout by a Journal Entry, or not booked."`
 	FeeWait       *time.Duration   `yaml:"fee_wait" default:"10m" desc:"How long a payment waits for its fee to be told, before it is booked without; the fee then gets a Journal Entry."`
-	OrderRefs     []string         `yaml:"order_refs" default:"order_id, order_name, order, order_number" desc:"Names in a provider's metadata that hold the order's id or name, best first."`
+	OrderRefs     []string         `yaml:"order_refs" default:"order_id, shopify_order_id, order_name, shopify_order_name, order_number" desc:"Names in a provider's metadata that hold the order's id or name, best first."`
 	Underpayment  DifferencePolicy `yaml:"underpayment" default:"book" desc:"A payment of less than is due is booked, or stops for a person."`
 	Overpayment   DifferencePolicy `yaml:"overpayment" default:"book" desc:"What a payment has beyond what is due is booked on account, or the payment stops for a person."`
 	ModeOfPayment string           `yaml:"mode_of_payment" desc:"Mode of Payment where the gateway names none."`
 }
 
-// DefaultWaitForOrder is how long a payment waits for the order it names.
-const DefaultWaitForOrder = 30 * time.Minute
-
 // Wait is the effective WaitForOrder.
 func (p Payments) Wait() time.Duration {
 	if p.WaitForOrder == nil {
-		return DefaultWaitForOrder
+		return *defaults.Payments.WaitForOrder
 	}
 	return *p.WaitForOrder
 }

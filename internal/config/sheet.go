@@ -23,7 +23,8 @@ type Sheet struct {
 	Settings `yaml:",inline"`
 	Sources  map[string]Source `yaml:"sources" desc:"Further shops and accounts, by the name in their webhook address; or what is different for one of the environment's: shopify, stripe, paypal."`
 
-	text *text // what it was read from; nil when it was not
+	text   *text // what it was read from; nil when it was not
+	places map[string]Position
 }
 
 // Source is one sender: who it is, how its signature is verified, and what is
@@ -94,7 +95,7 @@ func (p *parser) sheet(path string) Sheet {
 	}
 	s, err := ReadSheet(path)
 	if err != nil {
-		p.problems = append(p.problems, err)
+		p.problems, p.badSheet = append(p.problems, err), true
 	}
 	return s
 }
@@ -127,14 +128,14 @@ func ParseSheet(file string, raw []byte) (Sheet, error) {
 	if problem != nil {
 		return Sheet{}, Problems{*problem}
 	}
-	sheet := Sheet{text: t}
 	d := &decoder{text: t, places: map[string]Position{}, budget: maxValues}
+	sheet := Sheet{text: t, places: d.places}
 	if root != nil {
 		d.value(root, reflect.ValueOf(&sheet).Elem(), "")
 	}
 	d.check(sheet)
 	if len(d.problems) > 0 {
-		return sheet, d.problems.sorted()
+		return sheet, d.problems.Sorted()
 	}
 	return sheet, nil
 }
