@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/shopspring/decimal"
-	"golang.org/x/tools/txtar"
 	"pgregory.net/rapid"
 )
 
