@@ -3,6 +3,7 @@ package erpnext_test
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -49,6 +50,30 @@ func TestWriteSheet(t *testing.T) {
 	}
 	if s, err := config.ParseSheet("sheet.yaml", []byte(text)); err != nil || s.Warehouse == "" || s.GuestCustomer == "" || s.UnknownPayer == "" {
 		t.Errorf("%v, %+v", err, s)
+	}
+}
+
+// keyLine is a commented line that is YAML once the # is gone; lines that list
+// what the site has, and prose, are not.
+var keyLine = regexp.MustCompile(`(?m)^( *)# ( *- \{.*| *[a-z_-]+:.*)$`)
+
+// TestWriteSheetShowsKeysThatExist: with every # taken away the sheet is still
+// good, so what it shows can be used as it stands.
+func TestWriteSheetShowsKeysThatExist(t *testing.T) {
+	site := newConnection(t, sandbox.Options{})
+	text, _ := writeSheet(t, site.as(t, runtimeUser), "")
+	header, rest, _ := strings.Cut(text, "\n")
+	if header != "# yaml-language-server: $schema="+config.SchemaFile {
+		t.Errorf("the first line is %q", header)
+	}
+	rest = regexp.MustCompile(`(?m)^ *# (companies|candidates|warehouses): .*\n`).ReplaceAllString(rest, "")
+	whole, err := config.ParseSheet("sheet.yaml", []byte(keyLine.ReplaceAllString(rest, "$1$2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Accounts.Fees == "" || whole.Accounts.Bank.In("USD") == "" || len(whole.Taxes) != 1 || whole.Customers.Group == "" || *whole.Orders.Submit != true ||
+		whole.Gateways["stripe"].Owner != config.OwnerProvider || len(whole.Fields.SalesOrder) != 1 || whole.Sources["second-shop"].Provider != config.ProviderShopify {
+		t.Errorf("%v in\n%s", whole.Settings.List(), text)
 	}
 }
 

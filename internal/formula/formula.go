@@ -12,6 +12,7 @@ package formula
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -36,6 +37,9 @@ const (
 	KindDeliveryNote   Kind = "delivery_note"
 	KindSalesInvoice   Kind = "sales_invoice"
 )
+
+// Kinds lists them all.
+func Kinds() []Kind { return slices.Sorted(maps.Keys(environments)) }
 
 // Bounds of one expression.
 const (
