@@ -177,5 +177,20 @@ func TestLeadingZerosStayText(t *testing.T) {
 func FuzzParseSheet(f *testing.F) {
 	f.Add([]byte("company: Demo\naccounts: {tax: x}\n"))
 	f.Add([]byte("a: &a [*a]"))
-	f.Fuzz(func(_ *testing.T, raw []byte) { _, _ = config.ParseSheet("sheet.yaml", raw) })
+	f.Add([]byte("sources: {acme: {provider: shopify, secrets_env: X, taxes: [{rate: 0.19, account: A}], fields: {customer: {a: |\n  1}}}}"))
+	f.Add([]byte("gateways: &a {x: {account: {EUR: X}}}\norders: {skip_tags: a, rounding_limit: 00.1}\nshipping: *a\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := config.ParseSheet("sheet.yaml", raw)
+		for _, p := range config.ListProblems(err) {
+			if p.Message == "" || p.File != "sheet.yaml" || strings.Count(p.Error(), "\n") > 2 || p.Line > len(raw)+1 {
+				t.Errorf("%+v", p)
+			}
+		}
+		if err == nil {
+			for name := range s.Sources {
+				s.For(name).List()
+			}
+			s.For("").List()
+		}
+	})
 }

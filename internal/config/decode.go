@@ -37,7 +37,16 @@ var (
 
 func place(n *yaml.Node) Position { return Position{n.Line, n.Column} }
 
+// maxProblems bounds what is reported: a file with more is not read by a person
+// any more.
+const maxProblems = 100
+
+func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
+
 func (d *decoder) fail(at Position, hint, format string, args ...any) {
+	if d.full() {
+		return
+	}
 	d.problems = append(d.problems, d.text.problem(at, fmt.Sprintf(format, args...), hint))
 }
 
@@ -110,7 +119,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, each func(key, value *yaml.
 		return
 	}
 	seen := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
+	for i := 0; i+1 < len(n.Content) && !d.full(); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		first, repeated := seen[key.Value]
 		switch {
@@ -204,6 +213,9 @@ func unknownHint(key string, known []string) string {
 
 // nearest is the known word that a misspelt one is closest to, or "".
 func nearest(word string, known []string) string {
+	if len(word) > 64 {
+		return ""
+	}
 	best, far := "", min(3, (len(word)+1)/2)+1
 	for _, k := range known {
 		if n := distance(strings.ToLower(word), k); n < far {

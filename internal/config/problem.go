@@ -82,8 +82,11 @@ type text struct {
 }
 
 func newText(file string, raw []byte) *text {
-	return &text{file: file, lines: strings.Split(strings.ReplaceAll(string(raw), "\r\n", "\n"), "\n")}
+	return &text{file: file, lines: lineBreak.Split(string(raw), -1)}
 }
+
+// lineBreak is what counts as the end of a line in YAML.
+var lineBreak = regexp.MustCompile("\r\n|[\r\n\u0085\u2028\u2029]")
 
 func (t *text) problem(at Position, message, hint string) Problem {
 	return Problem{File: t.file, Line: at.Line, Column: at.Column, Message: message, Hint: hint, Source: t.line(at.Line)}
@@ -97,7 +100,11 @@ func (t *text) syntax(err error) Problem {
 	if load.Mark.Line == 0 { // unreadable characters have no place
 		return Problem{File: t.file, Message: "not YAML: " + load.Message}
 	}
-	return t.problem(Position{load.Mark.Line, max(load.Mark.Column, 1)}, "not YAML: "+load.Message, "")
+	at := Position{load.Mark.Line, max(load.Mark.Column, 1)}
+	if at.Line > len(t.lines) { // the end of the file
+		at = Position{len(t.lines), len([]rune(t.lines[len(t.lines)-1])) + 1}
+	}
+	return t.problem(at, "not YAML: "+load.Message, "")
 }
 
 // line is a line of the sheet, of printable text and without what may be a

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -271,6 +272,18 @@ func TestAliasesCannotGrowWithoutEnd(t *testing.T) {
 	}
 }
 
+// A file of a hundred thousand mistakes is answered with a hundred, at once.
+func TestProblemsAreBounded(t *testing.T) {
+	var text strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&text, "key%d: x\n", i)
+	}
+	_, err := config.ParseSheet("sheet.yaml", []byte(text.String()))
+	if n := len(config.ListProblems(err)); n != 100 {
+		t.Errorf("%d problems", n)
+	}
+}
+
 func TestALargeFileIsNoSheet(t *testing.T) {
 	raw := []byte("# " + strings.Repeat("x", 1<<20))
 	if _, err := config.ParseSheet("sheet.yaml", raw); err == nil || !strings.Contains(err.Error(), "not a mapping sheet") {
@@ -289,6 +302,7 @@ func TestALargeFileIsNoSheet(t *testing.T) {
 func TestNoSecretIsPrinted(t *testing.T) {
 	const canary = "d1f0aa17c0de4b5e9f3ad1f0aa17c0de4b5e"
 	for _, text := range []string{
+		"a: 1\rb: 1\u2028token: " + canary,
 		"sources: {acme: {provider: stripe, secrets: " + canary + "}}", "api_key: " + canary, "compnay: X\nsources:\n  acme: {whsec: x, token: " + canary + ", nonsense: 1}",
 		"company: whsec_" + canary, "orders: {when: sk_live_" + canary + "}", "password: [" + canary, "passwort: {'secret': '" + canary + "'", canary + ": 1",
 		"sources: {acme: {provider: shopify, secrets_env: " + canary + "-}}", "sources: {acme: {secrets_file: [\"" + canary + "\", x: ]}}",
