@@ -163,7 +163,7 @@ func TestAFailureNamesFieldAndPlaceButNoData(t *testing.T) {
 		`first(map(order.lines, .tax > 9 ? .tax : order.tags))`, `order.paid ? 1 : order.created_at.Sub(order.updated_at).Hours()`,
 		`replace(order.note, "e", order.note)`, `let a = order.note + order.note; let b = a + a; b + b`, `len(split(order.note, ""))`,
 		`join([order.note, order.note, order.note, order.note, order.note], "")`, `1 / (order.total - order.total)`, `round(order.total, 13)`,
-		`999999999999999.9 * 999999999999999.9 * 999999999999999.9`,
+		`99999999999999.9 * 99999999999999.9 * 99999999999999.9`,
 	} {
 		program, err := formula.Compile(formula.KindSalesOrder, field(text))
 		if err != nil {
