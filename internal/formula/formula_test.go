@@ -161,8 +161,8 @@ func TestAFailureNamesFieldAndPlaceButNoData(t *testing.T) {
 		`order.lines[7].sku`, `decimal(customer.email)`, `order.total / order.tip`, `string(order.lines)`, `total(map(order.lines, .sku))`,
 		`replace(order.note, "", join(map(order.lines, order.note), join(map(order.lines, order.note), order.note)))`,
 		`first(map(order.lines, .tax > 9 ? .tax : order.tags))`, `order.paid ? 1 : order.created_at.Sub(order.updated_at).Hours()`,
-		`replace(order.note, "e", order.note)`, `let a = order.note + order.note; let b = a + a; b + b`, `len(split(order.note, ""))`,
-		`join([order.note, order.note, order.note, order.note, order.note], "")`, `1 / (order.total - order.total)`, `round(order.total, 13)`,
+		`len(replace(order.note, "e", order.note))`, `let a = order.note + order.note; let b = a + a; len(b + b)`, `len(split(order.note, ""))`,
+		`len(join([order.note, order.note, order.note, order.note, order.note], ""))`, `1 / (order.total - order.total)`, `round(order.total, 13)`,
 		`99999999999999.9 * 99999999999999.9 * 99999999999999.9`,
 	} {
 		program, err := formula.Compile(formula.KindSalesOrder, field(text))
