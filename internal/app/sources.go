@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
@@ -17,35 +18,32 @@ const (
 	sourcePayPal  = "paypal"
 )
 
-// openSources makes the configured sources. transport, if any, carries the
-// calls to PayPal: certificates, postback, read-back.
+// openSources makes the configured sources, those of the sheet too. transport,
+// if any, carries the calls to PayPal: certificates, postback, read-back.
 func openSources(cfg config.Config, transport http.RoundTripper) (map[string]source, error) {
 	sources := map[string]source{}
-	if len(cfg.Shopify.Secrets) > 0 {
-		src, err := shopify.New(shopify.Options{Secrets: config.Reveal(cfg.Shopify.Secrets)})
+	for _, sender := range cfg.Senders() {
+		src, err := openSource(sender, transport)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("source %s: %w", sender.Name, err)
 		}
-		sources[sourceShopify] = src
-	}
-	if len(cfg.Stripe.Secrets) > 0 {
-		src, err := stripe.New(stripe.Options{Secrets: config.Reveal(cfg.Stripe.Secrets)})
-		if err != nil {
-			return nil, err
-		}
-		sources[sourceStripe] = src
-	}
-	if cfg.PayPal.WebhookID != "" {
-		src, err := paypal.New(paypal.Options{
-			WebhookID: cfg.PayPal.WebhookID, ClientID: cfg.PayPal.ClientID, ClientSecret: cfg.PayPal.ClientSecret.Reveal(),
-			Mode: cfg.PayPal.Mode, APIURL: cfg.PayPal.APIURL, Roots: cfg.PayPal.Roots, Transport: transport,
-		})
-		if err != nil {
-			return nil, err
-		}
-		sources[sourcePayPal] = src
+		sources[sender.Name] = src
 	}
 	return sources, nil
+}
+
+func openSource(s config.Sender, transport http.RoundTripper) (source, error) {
+	switch s.Provider {
+	case config.ProviderShopify:
+		return shopify.New(shopify.Options{Secrets: config.Reveal(s.Secrets)})
+	case config.ProviderStripe:
+		return stripe.New(stripe.Options{Secrets: config.Reveal(s.Secrets)})
+	default:
+		return paypal.New(paypal.Options{
+			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
+			Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
+		})
+	}
 }
 
 // shops are the sources whose orders a payment may name.
