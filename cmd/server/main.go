@@ -70,7 +70,7 @@ func root() *cli.Command {
 		Commands: []*cli.Command{
 			{Name: "serve", Usage: "run the service (the default)", Action: serve, OnUsageError: onUsageError},
 			demoCommand(), sandboxCommand(), sendCommand(), setupCommand(), doctorCommand(), initCommand(),
-			{Name: "check", Usage: "check configuration and mapping sheet, without network", Action: check, OnUsageError: onUsageError},
+			checkCommand(),
 			eventsCommand(), benchCommand(), migrateCommand(),
 			{Name: "healthcheck", Usage: "exit 0 when the service on this machine is ready", Action: healthcheck, OnUsageError: onUsageError},
 			versionCommand(),
@@ -85,7 +85,7 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 // load reads the configuration; its problems are the caller's to mend.
 func load() (config.Config, error) {
 	cfg, err := config.Load()
-	if err != nil {
+	if err = errors.Join(err, app.CheckFields(cfg.Sheet)); err != nil {
 		return cfg, usage(fmt.Errorf("the configuration is not good:\n%w", err))
 	}
 	return cfg, nil
@@ -125,13 +125,19 @@ func isTerminal(out io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-func check(_ context.Context, cmd *cli.Command) error {
-	cfg, err := load()
-	if err != nil {
-		return err
+func checkCommand() *cli.Command {
+	return &cli.Command{
+		Name: "check", Usage: "check configuration, mapping sheet and its expressions, without network", OnUsageError: onUsageError,
+		Flags: []cli.Flag{jsonFlag(), &cli.BoolFlag{Name: "schema", Usage: "print the JSON Schema of the mapping sheet, for editors"}},
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			if cmd.Bool("schema") {
+				_, err := cmd.Root().Writer.Write(config.Schema())
+				return err
+			}
+			cfg, err := config.Load()
+			return usage(app.Check(cfg, err, cmd.Root().Writer, cmd.Bool("json")))
+		},
 	}
-	fmt.Fprintf(cmd.Root().Writer, "configuration is good: %s\n", app.Describe(cfg))
-	return nil
 }
 
 func healthcheck(ctx context.Context, _ *cli.Command) error {

@@ -14,7 +14,6 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
-	"github.com/ledgerhook/ledgerhook/internal/mapping"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/ledgerhook/ledgerhook/internal/worker"
@@ -81,6 +80,9 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 }
 
 func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
+	if err := CheckFields(cfg.Sheet); err != nil {
+		return err
+	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerBuild(reg)
@@ -101,7 +103,9 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if a.site, err = OpenSite(cfg, reg, o.Log); err != nil {
 		return fmt.Errorf("open ERPNext client: %w", err)
 	}
-	a.poster = newPoster(cfg, a.site, a.inbox, sources, o)
+	if a.poster, err = newPoster(cfg, a.site, a.inbox, o); err != nil {
+		return err
+	}
 	if a.operator, err = a.openOperator(cfg, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
 	}
@@ -178,25 +182,15 @@ func credentials(e config.ERPNext) (erpnext.Credentials, error) {
 	return erpnext.KeySecret(key.Reveal(), secret.Reveal()), err
 }
 
-func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, sources map[string]source, o Options) *posting.Poster {
-	return posting.New(posting.Options{
-		Site: site, Memory: memory,
-		Desk: posting.Desk{
-			ReadBooks: posting.ReadBooks(site, wanted(cfg.Sheet), mapping.Books{
-				Till: mapping.Till{Clearing: byCurrency(cfg.Sheet.Accounts.Clearing)}, Warehouse: cfg.Sheet.Warehouse,
-			}),
-			GuestCustomer: cfg.Sheet.GuestCustomer, UnknownPayer: cfg.Sheet.UnknownPayer, WaitForOrder: cfg.Sheet.Payments.Wait(),
-		},
-		Shops: shops(sources), CustomersFresh: o.CustomersFresh,
-	})
-}
-
-func byCurrency(accounts map[string]string) map[string]map[string]string {
-	all := map[string]map[string]string{}
-	for provider, account := range accounts {
-		all[provider] = map[string]string{"": account}
+func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o Options) (*posting.Poster, error) {
+	desks, err := openDesks(cfg, site)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	shops, providers := origins(cfg)
+	return posting.New(posting.Options{
+		Site: site, Memory: memory, Desks: desks, Shops: shops, Providers: providers, CustomersFresh: o.CustomersFresh,
+	}), nil
 }
 
 func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {

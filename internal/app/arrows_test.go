@@ -50,6 +50,7 @@ var closedTo = map[string][]string{
 	"internal/erpnext":          {"internal/commerce", "internal/event", "internal/config"},
 	"internal/erpnext/sandbox":  {"internal/commerce", "internal/event", "internal/config", "internal/money"},
 	"internal/mapping":          {"internal/event", "internal/config"},
+	"internal/formula":          {"internal/event", "internal/config"},
 	"internal/posting":          {"internal/config"},
 	"internal/source/shopify":   {"internal/config"},
 	"internal/source/stripe":    {"internal/config"},

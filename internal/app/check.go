@@ -2,31 +2,93 @@ package app
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
 )
 
+// Check looks at the whole configuration without network: the environment, the
+// mapping sheet and its expressions. It prints what is effective for each
+// source, or as JSON that and the problems. loaded is the error of config.Load;
+// what comes back holds every problem.
+func Check(cfg config.Config, loaded error, out io.Writer, asJSON bool) error {
+	err := errors.Join(loaded, CheckFields(cfg.Sheet))
+	if asJSON {
+		return errors.Join(printCheck(out, cfg, err), badConfiguration(err))
+	}
+	if err != nil {
+		return badConfiguration(err)
+	}
+	if _, err := fmt.Fprintf(out, "configuration is good: %s\n", Describe(cfg)); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, s := range effective(cfg) {
+		fmt.Fprintf(w, "\n%s (%s, from the %s)\n", s.Name, s.Provider, s.From)
+		for _, setting := range cfg.Sheet.For(s.Name).List() {
+			fmt.Fprintf(w, "  %s\t%s\n", setting.Path, setting.Value)
+		}
+	}
+	return w.Flush()
+}
+
+func badConfiguration(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the configuration is not good:\n%w", err)
+}
+
+// effectiveSource is what holds for one source.
+type effectiveSource struct {
+	Name     string            `json:"name"`
+	Provider config.Provider   `json:"provider"`
+	From     string            `json:"from"` // "environment" or "sheet"
+	Settings map[string]string `json:"settings"`
+}
+
+func effective(cfg config.Config) []effectiveSource {
+	sources := []effectiveSource{}
+	for _, sender := range cfg.Senders() {
+		s := effectiveSource{Name: sender.Name, Provider: sender.Provider, From: "environment", Settings: map[string]string{}}
+		if sender.FromSheet {
+			s.From = "sheet"
+		}
+		for _, setting := range cfg.Sheet.For(sender.Name).List() {
+			s.Settings[setting.Path] = setting.Value
+		}
+		sources = append(sources, s)
+	}
+	return sources
+}
+
+func printCheck(out io.Writer, cfg config.Config, err error) error {
+	report := struct {
+		Good     bool              `json:"good"`
+		Problems []config.Problem  `json:"problems"`
+		Sources  []effectiveSource `json:"sources"`
+	}{err == nil, []config.Problem{}, effective(cfg)}
+	report.Problems = append(report.Problems, config.ListProblems(err)...)
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(report)
+}
+
 // Describe says in a line what a configuration switches on. It holds no value.
 func Describe(cfg config.Config) string {
 	var on []string
-	if n := len(cfg.Shopify.Secrets); n > 0 {
-		on = append(on, "shopify ("+secrets(n)+")")
-	}
-	if n := len(cfg.Stripe.Secrets); n > 0 {
-		on = append(on, "stripe ("+secrets(n)+")")
-	}
-	if cfg.PayPal.WebhookID != "" {
-		how := "offline check only"
-		if cfg.PayPal.ClientID != "" {
-			how = "offline check, postback and read-back"
-		}
-		on = append(on, fmt.Sprintf("paypal %s (%s)", cfg.PayPal.Mode, how))
+	for _, sender := range cfg.Senders() {
+		on = append(on, describeSender(sender))
 	}
 	if cfg.SlackWebhookURL != "" {
 		on = append(on, "alerts to Slack")
@@ -35,6 +97,17 @@ func Describe(cfg config.Config) string {
 		on = append(on, "alerts to a webhook")
 	}
 	return strings.Join(on, ", ")
+}
+
+func describeSender(s config.Sender) string {
+	if s.Provider != config.ProviderPayPal {
+		return s.Name + " (" + secrets(len(s.Secrets)) + ")"
+	}
+	how := "offline check only"
+	if s.ClientID != "" {
+		how = "offline check, postback and read-back"
+	}
+	return fmt.Sprintf("%s %s (%s)", s.Name, s.Mode, how)
 }
 
 func secrets(n int) string {

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -46,19 +48,107 @@ func (d *deliverer) Deliver(ctx context.Context, c *event.Claim) (worker.Deliver
 	return worker.Delivery{Ignored: result.Ignored, Note: result.Note, Documents: result.Documents, Warn: result.Warn}, err
 }
 
+// post carries what an event says, in the order in which Content lists it: an
+// order before the money that came inside it.
 func (d *deliverer) post(ctx context.Context, src source, ev event.Event, content commerce.Content) (posting.Result, error) {
-	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
-	switch {
-	case content.Order != nil:
-		return d.poster.Order(ctx, origin, *content.Order)
-	case content.Payment != nil:
+	if content.Ignored != "" {
+		return posting.Result{Ignored: content.Ignored}, nil
+	}
+	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
+	for _, part := range p.parts(src, content) {
+		if err := p.take(part(ctx)); err != nil {
+			return p.result, err
+		}
+	}
+	return p.result, nil
+}
+
+// delivery gathers what the parts of one event lead to.
+type delivery struct {
+	*deliverer
+	origin   posting.Origin
+	received time.Time
+	result   posting.Result
+	posted   bool // some part was not ignored
+}
+
+type part func(context.Context) (posting.Result, error)
+
+func (d *delivery) parts(src source, c commerce.Content) []part {
+	var parts []part
+	if c.Order != nil {
+		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Order(ctx, d.origin, *c.Order) })
+		for _, p := range c.Order.Payments {
+			parts = append(parts, d.payment(src, p))
+		}
+		for _, r := range c.Order.Refunds {
+			parts = append(parts, d.refund(r))
+		}
+	}
+	if c.Payment != nil {
+		parts = append(parts, d.payment(src, *c.Payment))
+	}
+	for _, r := range c.Refunds {
+		parts = append(parts, d.refund(r))
+	}
+	if c.Dispute != nil {
+		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Dispute(ctx, d.origin, *c.Dispute) })
+	}
+	if c.Payout != nil {
+		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Payout(ctx, d.origin, *c.Payout) })
+	}
+	if c.Customer != nil {
+		parts = append(parts, func(ctx context.Context) (posting.Result, error) {
+			return d.poster.Customer(ctx, d.origin, *c.Customer)
+		})
+	}
+	if c.Product != nil {
+		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Product(ctx, d.origin, *c.Product) })
+	}
+	return parts
+}
+
+func (d *delivery) payment(src source, p commerce.Payment) part {
+	return func(ctx context.Context) (posting.Result, error) {
 		if c, ok := src.(confirmer); ok {
-			if err := c.Confirm(ctx, *content.Payment); err != nil {
+			if err := c.Confirm(ctx, p); err != nil {
 				return posting.Result{}, err
 			}
 		}
-		return d.poster.Payment(ctx, origin, *content.Payment, ev.ReceivedAt)
-	default:
-		return posting.Result{Ignored: content.Ignored}, nil
+		return d.poster.Payment(ctx, d.origin, p, d.received)
 	}
+}
+
+func (d *delivery) refund(r commerce.Refund) part {
+	return func(ctx context.Context) (posting.Result, error) {
+		return d.poster.Refund(ctx, d.origin, r, d.received)
+	}
+}
+
+// take adds the result of one part. The event is ignored only if every part
+// was; the first warning is the one that is told.
+func (d *delivery) take(r posting.Result, err error) error {
+	all := &d.result
+	all.Documents = append(all.Documents, r.Documents...)
+	all.Note = joined(all.Note, r.Note)
+	if all.Warn == nil {
+		all.Warn = r.Warn
+	}
+	switch {
+	case r.Ignored != "" && !d.posted:
+		all.Ignored = joined(all.Ignored, r.Ignored)
+	case r.Ignored != "":
+		all.Note = joined(all.Note, r.Ignored)
+	case !d.posted:
+		d.posted = true
+		all.Note, all.Ignored = joined(all.Note, all.Ignored), ""
+	}
+	return err
+}
+
+func joined(a, b string) string {
+	if a == "" || b == "" || a == b {
+		return cmp.Or(a, b)
+	}
+	return a + "; " + b
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,7 +32,7 @@ func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	findings := erpnext.Doctor(ctx, client, wanted(cfg.Sheet), clearing(cfg))
+	findings := erpnext.Doctor(ctx, client, wanted(cfg.Sheet.For("")), clearing(cfg))
 	findings = append(findings, inboxChecks(cfg.DatabasePath)...)
 	findings = append(findings, paypalChecks(ctx, cfg.PayPal)...)
 	findings = append(findings, alertChecks(cfg)...)
@@ -54,8 +55,15 @@ func clearing(cfg config.Config) map[string]string {
 	if cfg.PayPal.WebhookID != "" {
 		accounts[sourcePayPal] = ""
 	}
-	for provider, name := range cfg.Sheet.Accounts.Clearing {
-		accounts[provider] = name
+	maps.Copy(accounts, clearingAccounts(cfg.Sheet.For("")))
+	return accounts
+}
+
+// clearingAccounts are those of every currency, by provider.
+func clearingAccounts(s config.Settings) map[string]string {
+	accounts := map[string]string{}
+	for provider, names := range s.Accounts.Clearing {
+		accounts[provider] = names.In("")
 	}
 	return accounts
 }

@@ -112,7 +112,7 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
 		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
 		{"a group account", func(c *config.Config) {
-			c.Sheet.Accounts.Clearing = map[string]string{"paypal": "Bank Accounts - DT"}
+			c.Sheet.Accounts.Clearing = map[string]config.ByCurrency{"paypal": {"": "Bank Accounts - DT"}}
 		}, "clearing: paypal", erpnext.Fail, "group"},
 	}
 	for _, tt := range tests {
@@ -162,7 +162,7 @@ func TestInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Sheet, err = config.ParseSheet(written); err != nil {
+	if cfg.Sheet, err = config.ParseSheet("sheet.yaml", written); err != nil {
 		t.Fatal(err)
 	}
 	if found, _ := diagnose(t, cfg); found["clearing: stripe"].Text != "Stripe Clearing - DT" { //nolint:errcheck // the sheet counts here

@@ -110,7 +110,7 @@ func testConfig(t testing.TB, siteURL string, s signers) config.Config {
 		Shopify: config.Shopify{Secrets: []config.Secret{shopifySecret}},
 		Stripe:  config.Stripe{Secrets: []config.Secret{stripeSecret}},
 		PayPal:  config.PayPal{WebhookID: webhookID, Mode: "live", Roots: s.pal.Roots()},
-		Sheet:   config.Sheet{Payments: config.Payments{WaitForOrder: &wait}},
+		Sheet:   config.Sheet{Settings: config.Settings{Payments: config.Payments{WaitForOrder: &wait}}},
 	}
 }
 

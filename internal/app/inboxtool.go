@@ -185,7 +185,10 @@ func (t *InboxTool) plan(ctx context.Context, cfg config.Config, ev event.Event)
 	if err != nil {
 		return posting.Plan{}, "", err
 	}
-	poster := newPoster(cfg, site, t.inbox, sources, Options{})
+	poster, err := newPoster(cfg, site, t.inbox, Options{})
+	if err != nil {
+		return posting.Plan{}, "", err
+	}
 	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
 	var plan posting.Plan
 	switch {

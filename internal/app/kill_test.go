@@ -48,7 +48,7 @@ func runChild(addr, database, site string) error {
 		ERPNext: config.ERPNext{URL: site, Writers: 2, APIKey: config.SecretText("demo-key"), APISecret: config.SecretText("demo-secret")},
 		Shopify: config.Shopify{Secrets: []config.Secret{shopifySecret}},
 		Stripe:  config.Stripe{Secrets: []config.Secret{stripeSecret}},
-		Sheet:   config.Sheet{Payments: config.Payments{WaitForOrder: &wait}},
+		Sheet:   config.Sheet{Settings: config.Settings{Payments: config.Payments{WaitForOrder: &wait}}},
 	}, app.Options{Log: zerolog.New(os.Stderr).Level(zerolog.WarnLevel)})
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 )
 
 // wanted is what the mapping sheet names of the site.
-func wanted(s config.Sheet) erpnext.Wanted {
+func wanted(s config.Settings) erpnext.Wanted {
 	return erpnext.Wanted{
 		Company: s.Company, PriceList: s.PriceList, CostCenter: s.CostCenter, Warehouse: s.Warehouse, FallbackItem: s.FallbackItem,
 		RoundOffAccount: s.Accounts.RoundOff, ShippingAccount: s.Accounts.Shipping, TaxAccount: s.Accounts.Tax,
@@ -47,7 +47,7 @@ func Setup(ctx context.Context, cfg config.Config, out io.Writer) error {
 	if err := erpnext.Setup(ctx, client, erpnext.KeyedDocTypes(), report); err != nil {
 		return explained(err)
 	}
-	return explained(erpnext.SetupItem(ctx, client, wanted(cfg.Sheet), report))
+	return explained(erpnext.SetupItem(ctx, client, wanted(cfg.Sheet.For("")), report))
 }
 
 // Init asks the site and writes a mapping sheet to path, or to out when path
@@ -64,7 +64,7 @@ func Init(ctx context.Context, cfg config.Config, out io.Writer, path string) er
 	if err := erpnext.WriteSheet(ctx, client, cfg.Sheet.Company, &sheet); err != nil {
 		return explained(err)
 	}
-	if _, err := config.ParseSheet(sheet.Bytes()); err != nil {
+	if _, err := config.ParseSheet(path, sheet.Bytes()); err != nil {
 		return fmt.Errorf("the sheet that was written is not good; this is a fault of ledgerhook: %w", err)
 	}
 	if path == "-" {

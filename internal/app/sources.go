@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
@@ -17,44 +18,47 @@ const (
 	sourcePayPal  = "paypal"
 )
 
-// openSources makes the configured sources. transport, if any, carries the
-// calls to PayPal: certificates, postback, read-back.
+// openSources makes the configured sources, those of the sheet too. transport,
+// if any, carries the calls to PayPal: certificates, postback, read-back.
 func openSources(cfg config.Config, transport http.RoundTripper) (map[string]source, error) {
 	sources := map[string]source{}
-	if len(cfg.Shopify.Secrets) > 0 {
-		src, err := shopify.New(shopify.Options{Secrets: config.Reveal(cfg.Shopify.Secrets)})
+	for _, sender := range cfg.Senders() {
+		src, err := openSource(sender, cfg.Sheet.For(sender.Name), transport)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("source %s: %w", sender.Name, err)
 		}
-		sources[sourceShopify] = src
-	}
-	if len(cfg.Stripe.Secrets) > 0 {
-		src, err := stripe.New(stripe.Options{Secrets: config.Reveal(cfg.Stripe.Secrets)})
-		if err != nil {
-			return nil, err
-		}
-		sources[sourceStripe] = src
-	}
-	if cfg.PayPal.WebhookID != "" {
-		src, err := paypal.New(paypal.Options{
-			WebhookID: cfg.PayPal.WebhookID, ClientID: cfg.PayPal.ClientID, ClientSecret: cfg.PayPal.ClientSecret.Reveal(),
-			Mode: cfg.PayPal.Mode, APIURL: cfg.PayPal.APIURL, Roots: cfg.PayPal.Roots, Transport: transport,
-		})
-		if err != nil {
-			return nil, err
-		}
-		sources[sourcePayPal] = src
+		sources[sender.Name] = src
 	}
 	return sources, nil
 }
 
-// shops are the sources whose orders a payment may name.
-func shops(sources map[string]source) []posting.Origin {
-	var list []posting.Origin
-	for name, src := range sources {
-		if src.Provider() == sourceShopify {
-			list = append(list, posting.Origin{Provider: src.Provider(), Source: name})
+func openSource(s config.Sender, settings config.Settings, transport http.RoundTripper) (source, error) {
+	switch s.Provider {
+	case config.ProviderShopify:
+		return shopify.New(shopify.Options{
+			Secrets: config.Reveal(s.Secrets), BuyersMoney: settings.Orders.Currency == config.PresentmentMoney, Tests: settings.Orders.TestOrders == config.BookTests,
+		})
+	case config.ProviderStripe:
+		return stripe.New(stripe.Options{Secrets: config.Reveal(s.Secrets)})
+	default:
+		return paypal.New(paypal.Options{
+			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
+			Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
+		})
+	}
+}
+
+// origins are the sources whose orders a payment may name, and those whose
+// payments a shop may name.
+func origins(cfg config.Config) ([]posting.Origin, []posting.Origin) {
+	var shops, providers []posting.Origin
+	for _, sender := range cfg.Senders() {
+		origin := posting.Origin{Provider: string(sender.Provider), Source: sender.Name}
+		if sender.Provider == config.ProviderShopify {
+			shops = append(shops, origin)
+		} else {
+			providers = append(providers, origin)
 		}
 	}
-	return list
+	return shops, providers
 }

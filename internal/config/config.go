@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,6 +38,8 @@ type Config struct {
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	LogLevel       string
 	LogFormat      string
+
+	sheetSenders []Sender
 }
 
 // ERPNext is the site and how to sign in to it.
@@ -82,7 +85,7 @@ type PayPal struct {
 }
 
 // Load reads the environment and the sheet it names. Everything that is wrong
-// comes back in one error.
+// comes back in one error; what comes with it is of no use but to look for more.
 func Load() (Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
@@ -90,18 +93,19 @@ func Load() (Config, error) {
 	}
 	p := &parser{}
 	cfg := p.parse(env)
+	cfg.sheetSenders = p.sheetSenders(cfg)
 	p.checkUnknown()
 	p.checkProviders(cfg)
 	p.checkERPNext(cfg.ERPNext)
 	p.checkOperator(cfg)
-	if err := errors.Join(p.problems...); err != nil {
-		return Config{}, err
-	}
-	return cfg, nil
+	return cfg, errors.Join(p.problems...)
 }
 
 // parser collects problems instead of stopping at the first.
-type parser struct{ problems []error }
+type parser struct {
+	problems []error
+	badSheet bool // then its sources are not looked into
+}
 
 func (p *parser) fail(name, format string, args ...any) {
 	p.problems = append(p.problems, fmt.Errorf("%s%s: %s", prefix, name, fmt.Sprintf(format, args...)))
@@ -318,9 +322,9 @@ func (p *parser) senders(text string) map[string][]netip.Prefix {
 
 // checkProviders holds the rule that nothing starts without a secret to verify with.
 func (p *parser) checkProviders(c Config) {
-	if len(c.Shopify.Secrets) == 0 && len(c.Stripe.Secrets) == 0 && c.PayPal.WebhookID == "" {
+	if len(c.Senders()) == 0 && !p.badSheet {
 		p.problems = append(p.problems, fmt.Errorf(
-			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID", prefix))
+			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID, or name a source in the mapping sheet", prefix))
 	}
 	pp := c.PayPal
 	if pp.WebhookID == "WEBHOOK_ID" && pp.Mode == "live" {
@@ -333,7 +337,7 @@ func (p *parser) checkProviders(c Config) {
 		p.fail("PAYPAL_WEBHOOK_ID", "is needed to verify PayPal's webhooks")
 	}
 	for source := range c.AllowedSenders {
-		if source != "shopify" && source != "stripe" && source != "paypal" {
+		if _, inSheet := c.Sheet.Sources[source]; !inSheet && !slices.Contains(Provider("").values(), source) {
 			p.fail("ALLOWED_SENDERS", "names a source that does not exist")
 		}
 	}

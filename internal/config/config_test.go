@@ -145,8 +145,8 @@ func TestParseSheet(t *testing.T) {
 		{"empty", "", nil},
 		{"comments only", "# nothing yet\n", nil},
 		{"whole", "company: Demo\naccounts:\n  clearing:\n    stripe: Stripe - D\n  tax: VAT - D\npayments:\n  wait_for_order: 45m\n", nil},
-		{"unknown keys, all of them", "compnay: X\naccounts:\n  txa: Y\n", []string{"compnay", "txa", "line 1", "line 3"}},
-		{"wrong type", "company: [a]\n", []string{"line 1"}},
+		{"unknown keys, all of them", "compnay: X\naccounts:\n  txa: Y\n", []string{"compnay", "txa", "sheet.yaml:1:1", "sheet.yaml:3:3"}},
+		{"wrong type", "company: [a]\n", []string{"sheet.yaml:1:10"}},
 		{"repeated key", "company: A\ncompany: B\n", []string{"company"}},
 		{"second document", "company: A\n---\ncompany: B\n", []string{"document"}},
 		{"unknown provider", "accounts:\n  clearing:\n    strpie: X\n", []string{`"strpie" is no payment provider`}},
@@ -154,7 +154,7 @@ func TestParseSheet(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := config.ParseSheet([]byte(tt.sheet))
+			_, err := config.ParseSheet("sheet.yaml", []byte(tt.sheet))
 			if (err != nil) != (tt.want != nil) {
 				t.Fatalf("error %v, want %q", err, tt.want)
 			}
@@ -168,7 +168,7 @@ func TestParseSheet(t *testing.T) {
 }
 
 func TestLeadingZerosStayText(t *testing.T) {
-	s, err := config.ParseSheet([]byte("company: 00123\n"))
+	s, err := config.ParseSheet("sheet.yaml", []byte("company: 00123\n"))
 	if err != nil || s.Company != "00123" {
 		t.Errorf("company = %q, %v", s.Company, err)
 	}
@@ -177,5 +177,20 @@ func TestLeadingZerosStayText(t *testing.T) {
 func FuzzParseSheet(f *testing.F) {
 	f.Add([]byte("company: Demo\naccounts: {tax: x}\n"))
 	f.Add([]byte("a: &a [*a]"))
-	f.Fuzz(func(_ *testing.T, raw []byte) { _, _ = config.ParseSheet(raw) })
+	f.Add([]byte("sources: {acme: {provider: shopify, secrets_env: X, taxes: [{rate: 0.19, account: A}], fields: {customer: {a: |\n  1}}}}"))
+	f.Add([]byte("gateways: &a {x: {account: {EUR: X}}}\norders: {skip_tags: a, rounding_limit: 00.1}\nshipping: *a\n"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		s, err := config.ParseSheet("sheet.yaml", raw)
+		for _, p := range config.ListProblems(err) {
+			if p.Message == "" || p.File != "sheet.yaml" || strings.Count(p.Error(), "\n") > 2 || p.Line > len(raw)+1 {
+				t.Errorf("%+v", p)
+			}
+		}
+		if err == nil {
+			for name := range s.Sources {
+				s.For(name).List()
+			}
+			s.For("").List()
+		}
+	})
 }

@@ -174,6 +174,7 @@ var needs = []struct {
 	rights        []string
 }{
 	{DocCustomer, "Sales User", []string{"read", "create"}},
+	{DocAddress, "Sales User", []string{"read", "create"}},
 	{DocSalesOrder, "Sales User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
 	{DocPaymentEntry, "Accounts User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
 	{DocJournalEntry, "Accounts User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
@@ -225,6 +226,8 @@ func (d *doctor) keyFields(ctx context.Context) {
 			d.failed(name, err)
 		case has:
 			d.ok(name, KeyField)
+		case weakField(doctype) == "":
+			d.add(name, Warn, "missing: a document may be made twice after a crash", "run server setup with a System Manager's key")
 		default:
 			d.add(name, Warn, "missing: the key goes into "+weakField(doctype)+" instead, which does not keep two writers from making a document twice",
 				"run server setup with a System Manager's key")

@@ -58,6 +58,8 @@ type Customer struct {
 	Country      string `json:"country,omitempty"`
 
 	Key string `json:"custom_ledgerhook_key,omitempty"`
+
+	Extra Extra `json:"-"`
 }
 
 // SalesOrder is the body of a new Sales Order. Amounts are major units of
@@ -99,6 +101,8 @@ type SalesOrder struct {
 	Taxes []TaxRow         `json:"taxes,omitempty"`
 
 	Key string `json:"custom_ledgerhook_key,omitempty"`
+
+	Extra Extra `json:"-"`
 }
 
 // SalesOrderItem is one row of an order. Rate is net of discounts and, unless
@@ -119,6 +123,8 @@ type SalesOrderItem struct {
 	ItemTaxTemplate  string `json:"item_tax_template,omitempty"`
 	IncomeAccount    string `json:"income_account,omitempty"`
 	IsFreeItem       Check  `json:"is_free_item,omitzero"`
+
+	Extra Extra `json:"-"`
 }
 
 // TaxRow is one row of Taxes and Charges. ChargeType "Actual" takes TaxAmount
@@ -195,6 +201,8 @@ type PaymentEntry struct {
 	Deductions []PaymentDeduction `json:"deductions,omitempty"`
 
 	Key string `json:"custom_ledgerhook_key,omitempty"`
+
+	Extra Extra `json:"-"`
 }
 
 // PaymentReference allocates part of a payment to an order or invoice.

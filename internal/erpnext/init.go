@@ -128,9 +128,15 @@ func templateAccounts(ctx context.Context, c *Client, company string) ([]string,
 	return accounts, nil
 }
 
+// schemaLine tells editors where the sheet's JSON Schema is: beside it, written
+// by `server check --schema`.
+const schemaLine = "yaml-language-server: $schema=ledgerhook.schema.json"
+
 func (s surveyed) write(w *sheetWriter) {
+	w.comment(schemaLine)
 	w.comment("Mapping sheet of ledgerhook, written from the site. Read it through: the accounts are suggestions.")
 	w.comment("Whatever you leave out is found in ERPNext at run time. `server doctor` checks every name in it.")
+	w.comment("Lines that begin with # say what else there is; docs/mapping-sheet.md has every key.")
 	w.blank()
 	if len(s.companies) > 1 {
 		w.comment("The site has several companies. For another one change the name, then write the rest anew: `company` set,")
@@ -160,9 +166,32 @@ func (s surveyed) write(w *sheetWriter) {
 	w.indent = "  "
 	w.comment("How long a payment waits for the order it names, before it is booked on account.")
 	w.line("wait_for_order: 30m")
-	w.choices("for reference: modes of payment on this site", s.modes)
+	w.comment("A provider's fee: deduction (from its payment), payout (one Journal Entry per payout), none.")
+	w.suggestion("fees", "deduction")
+	w.choices("modes of payment", s.modes)
+	w.suggestion("mode_of_payment", first(s.modes...))
+	s.writePolicies(w)
 }
 
+// writePolicies shows what can be decided, with the defaults, all of it behind
+// a #.
+func (s surveyed) writePolicies(w *sheetWriter) {
+	for _, section := range [][]string{
+		{"Taxes by title, rate and country; the first that fits holds.", "taxes:", "  - {title: \"VAT*\", rate: 0.19, country: DE, account: " + strconv.Quote(s.TaxAccount) + "}"},
+		{"How a line finds its item; create: off, non_stock or stock.", "items:", "  match: [sku, variant]", "  create: off", "  gift_card: Gift Card"},
+		{"Customers that are made; update: fill, overwrite or never.", "customers:", "  group: " + scalar(s.CustomerGroup), "  update: fill"},
+		{"When an order is booked, and what follows from its changes.", "orders:", "  when: created        # or paid", "  submit: true", "  edits: replace       # or note",
+			"  cancel: cancel       # or note", "  invoices: never      # or paid, fulfilled", "  delivery_notes: off  # or on", "  test_orders: skip    # or book"},
+		{"Who books the money of a gateway, by the shop's name of it: shop, provider or none.", "gateways:", "  stripe: {owner: provider, provider: stripe}", "  cash_on_delivery: {owner: none}"},
+		{"Further fields of documents, by expressions.", "fields:", "  sales_order:", "    custom_channel: order.channel"},
+		{"Further shops and accounts; each may have settings of its own.", "sources:", "  second-shop: {provider: shopify, secrets_file: /run/secrets/second-shop}"},
+	} {
+		w.blank()
+		for _, line := range section {
+			w.comment(line)
+		}
+	}
+}
 func (s surveyed) writeAccounts(w *sheetWriter) {
 	w.line("accounts:")
 	w.indent = "  "
@@ -173,6 +202,7 @@ func (s surveyed) writeAccounts(w *sheetWriter) {
 	for _, provider := range sheetProviders {
 		w.setting(provider, s.clearing(provider))
 	}
+	w.suggestion("shopify_payments", s.clearing("shopify"))
 	w.indent = "  "
 	w.comment("For the cents by which the shop's rounding and ERPNext's differ.")
 	w.setting("round_off", s.RoundOffAccount)
@@ -181,7 +211,42 @@ func (s surveyed) writeAccounts(w *sheetWriter) {
 	w.choices("income accounts", income)
 	w.setting("shipping", first(named(income, "shipping", "freight", "delivery"), s.ShippingAccount))
 	s.writeTax(w)
+	w.blank()
+	w.indent = "  "
+	w.comment("Accounts for what else money does. Take the # away where the name is right.")
+	for _, p := range purposes {
+		s.suggestAccount(w, p)
+	}
 	w.indent = ""
+}
+
+// purpose is an account of the sheet and how to find one for it.
+type purpose struct {
+	key, root, why string
+	words          []string // in the account's name
+}
+
+// purposes are the accounts that are suggested by a word in their names, among
+// those of a root type.
+var purposes = []purpose{
+	{"fees", "Expense", "fees that providers keep", []string{"payment fee", "transaction fee", "processing", "bank charge", "commission", "fee"}},
+	{"bank", "Asset", "where payouts arrive", []string{"bank"}},
+	{"disputes", "Asset", "disputed money until it is decided", []string{"dispute", "chargeback"}},
+	{"dispute_losses", "Expense", "money lost in disputes", []string{"dispute", "chargeback", "write off"}},
+	{"gift_cards", "Liability", "debt to the holders of gift cards", []string{"gift"}},
+	{"store_credit", "Liability", "debt to customers with store credit", []string{"store credit", "voucher"}},
+	{"duties", "", "duties that customers pay", []string{"customs", "duties"}},
+	{"tips", "Income", "tips that customers give", []string{"tip"}},
+	{"exchange_difference", "", "what a conversion gains or loses", []string{"exchange"}},
+}
+
+func (s surveyed) suggestAccount(w *sheetWriter, p purpose) {
+	names := s.accountNames(func(a account) bool { return p.root == "" || a.Root == p.root })
+	if name := named(names, p.words...); name != "" {
+		w.comment(p.key + ": " + scalar(name) + "  # " + p.why)
+		return
+	}
+	w.comment(p.key + ":  # " + p.why + "; nothing found on the site")
 }
 
 // writeTax names the account only where there is no choice: the wrong one

@@ -3,6 +3,7 @@ package erpnext_test
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,7 +19,7 @@ func writeSheet(t *testing.T, c *erpnext.Client, company string) (string, config
 	if err := erpnext.WriteSheet(t.Context(), c, company, &out); err != nil {
 		t.Fatal(err)
 	}
-	sheet, err := config.ParseSheet(out.Bytes())
+	sheet, err := config.ParseSheet("sheet.yaml", out.Bytes())
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, out.String())
 	}
@@ -32,7 +33,7 @@ func TestWriteSheet(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	a := got.Accounts
-	if a.Clearing["stripe"] != "Stripe Clearing - DT" || a.Clearing["paypal"] != "PayPal Clearing - DT" || a.RoundOff != "Round Off - DT" || a.Shipping != "Shipping Income - DT" {
+	if a.Clearing["stripe"].In("USD") != "Stripe Clearing - DT" || a.Clearing["paypal"].In("USD") != "PayPal Clearing - DT" || a.RoundOff != "Round Off - DT" || a.Shipping != "Shipping Income - DT" {
 		t.Errorf("%+v", a)
 	}
 	if got.Warehouse != "" || got.GuestCustomer != "" || a.Tax != "Sales Tax - DT" || got.Payments.WaitForOrder == nil {
@@ -47,8 +48,32 @@ func TestWriteSheet(t *testing.T) {
 	for _, suggestion := range []string{"warehouse", "guest_customer", "unknown_payer"} {
 		text = strings.Replace(text, "# "+suggestion+": ", suggestion+": ", 1)
 	}
-	if s, err := config.ParseSheet([]byte(text)); err != nil || s.Warehouse == "" || s.GuestCustomer == "" || s.UnknownPayer == "" {
+	if s, err := config.ParseSheet("sheet.yaml", []byte(text)); err != nil || s.Warehouse == "" || s.GuestCustomer == "" || s.UnknownPayer == "" {
 		t.Errorf("%v, %+v", err, s)
+	}
+}
+
+// keyLine is a commented line that is YAML once the # is gone; lines that list
+// what the site has, and prose, are not.
+var keyLine = regexp.MustCompile(`(?m)^( *)# ( *- \{.*| *[a-z_-]+:.*)$`)
+
+// TestWriteSheetShowsKeysThatExist: with every # taken away the sheet is still
+// good, so what it shows can be used as it stands.
+func TestWriteSheetShowsKeysThatExist(t *testing.T) {
+	site := newConnection(t, sandbox.Options{})
+	text, _ := writeSheet(t, site.as(t, runtimeUser), "")
+	header, rest, _ := strings.Cut(text, "\n")
+	if header != "# yaml-language-server: $schema="+config.SchemaFile {
+		t.Errorf("the first line is %q", header)
+	}
+	rest = regexp.MustCompile(`(?m)^ *# (companies|candidates|warehouses): .*\n`).ReplaceAllString(rest, "")
+	whole, err := config.ParseSheet("sheet.yaml", []byte(keyLine.ReplaceAllString(rest, "$1$2")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole.Accounts.Fees == "" || whole.Accounts.Bank.In("USD") == "" || len(whole.Taxes) != 1 || whole.Customers.Group == "" || *whole.Orders.Submit != true ||
+		whole.Gateways["stripe"].Owner != config.OwnerProvider || len(whole.Fields.SalesOrder) != 1 || whole.Sources["second-shop"].Provider != config.ProviderShopify {
+		t.Errorf("%v in\n%s", whole.Settings.List(), text)
 	}
 }
 
@@ -61,7 +86,7 @@ func TestWriteSheetLeavesTheTaxOpen(t *testing.T) {
 	if got.Accounts.Tax != "" || !strings.Contains(text, "# accounts of type Tax: County Tax - DT, Sales Tax - DT") {
 		t.Errorf("%q in\n%s", got.Accounts.Tax, text)
 	}
-	if s, err := config.ParseSheet([]byte(strings.Replace(text, "# tax: ", "tax: ", 1))); err != nil || s.Accounts.Tax != "County Tax - DT" {
+	if s, err := config.ParseSheet("sheet.yaml", []byte(strings.Replace(text, "# tax: ", "tax: ", 1))); err != nil || s.Accounts.Tax != "County Tax - DT" {
 		t.Errorf("%v, %+v", err, s)
 	}
 }
@@ -74,10 +99,10 @@ func TestWriteSheetOfOddNames(t *testing.T) {
 	site.insert(t, "Account", map[string]any{"name": "stripe: " + odd, "company": odd, "account_type": "Bank", "account_currency": "USD"})
 	site.insert(t, "Account", map[string]any{"name": odd, "company": odd, "account_type": "Tax"})
 	text, got := writeSheet(t, site.as(t, runtimeUser), odd)
-	if got.Company != odd || got.CostCenter != "- yes" || got.Accounts.Shipping != "null" || got.Accounts.Clearing["stripe"] != "stripe: "+odd || got.Accounts.Tax != odd {
+	if got.Company != odd || got.CostCenter != "- yes" || got.Accounts.Shipping != "null" || got.Accounts.Clearing["stripe"].In("USD") != "stripe: "+odd || got.Accounts.Tax != odd {
 		t.Errorf("%+v in\n%s", got, text)
 	}
-	if got.Accounts.Clearing["paypal"] != "" {
+	if got.Accounts.Clearing["paypal"].In("USD") != "" {
 		t.Errorf("paypal clears on %q", got.Accounts.Clearing["paypal"])
 	}
 }
@@ -130,7 +155,7 @@ func FuzzWriteSheet(f *testing.F) {
 		if name == "" || strings.ToValidUTF8(name, "") != name {
 			t.Skip("the wire carries UTF-8, and every record has a name")
 		}
-		sheet, err := config.ParseSheet([]byte("# " + erpnext.Scalar(name) + "\ncompany: " + erpnext.Scalar(name) + "\n"))
+		sheet, err := config.ParseSheet("sheet.yaml", []byte("# "+erpnext.Scalar(name)+"\ncompany: "+erpnext.Scalar(name)+"\n"))
 		if err != nil || sheet.Company != name {
 			t.Errorf("%q became %q: %v", name, sheet.Company, err)
 		}

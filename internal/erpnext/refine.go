@@ -331,8 +331,12 @@ type phrase struct {
 	hint string
 }
 
+// CausePoNoTaken is part of the Cause when a customer has another order of the
+// same order number.
+const CausePoNoTaken = "po_no is taken"
+
 var phrases = []phrase{
-	{"already exists against Customer's Purchase Order", fault.Rejected, "po_no is taken", "another order of the customer has the same purchase order number: see Selling Settings, Allow Multiple Sales Orders Against a Customer's Purchase Order"},
+	{"already exists against Customer's Purchase Order", fault.Rejected, CausePoNoTaken, "another order of the customer has the same purchase order number: see Selling Settings, Allow Multiple Sales Orders Against a Customer's Purchase Order"},
 	{"has already been fully paid", fault.Rejected, "already fully paid", "the order or invoice is paid: book this payment on account, or look for a double entry"},
 	{"Allocated Amount cannot be greater than outstanding amount", fault.Rejected, "more allocated than outstanding", "the order or invoice has less outstanding than this payment: look for another payment"},
 	{"cannot be greater than the Grand Total", fault.Rejected, "more advance than the order's total", "the order has other payments: look at them"},

@@ -14,7 +14,7 @@ const docCustomField = "Custom Field"
 
 // KeyedDocTypes are the DocTypes whose documents carry our key.
 func KeyedDocTypes() []string {
-	return []string{DocCustomer, DocSalesOrder, DocPaymentEntry, DocJournalEntry}
+	return []string{DocCustomer, DocAddress, DocSalesOrder, DocPaymentEntry, DocJournalEntry}
 }
 
 // keyFieldAfter is the field that the key field follows in the form.

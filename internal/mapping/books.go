@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/shopspring/decimal"
@@ -48,6 +50,7 @@ type Books struct {
 	NamingSeries string // of Sales Orders; "" = ERPNext's own
 	BuyersPO     bool   // po_no is the buyer's own number, where there is one
 	Customers    Customers
+	Extra        Extra
 
 	Till            Till
 	DefaultClearing string // for providers whose account the Till does not name
@@ -82,6 +85,40 @@ type Items struct {
 	GiftCard  string
 	Tip       string
 	Shipping  string // for ShippingAsItem
+	Create    *ItemCreation
+}
+
+// ItemCreation says that an item that is missing is made, and how.
+type ItemCreation struct {
+	Stock bool
+	Group string // "" = the site's root
+	UOM   string
+}
+
+// Extra fills further ERPNext fields of a document, as the sheet's expressions
+// say: by field name, texts, numbers, checks and times. A nil function has
+// none. A failure is fault.Unmapped.
+type Extra struct {
+	Customer func(commerce.Party) (map[string]any, error)
+	Order    func(commerce.Order) (map[string]any, error)
+	Line     func(commerce.Order, commerce.Line) (map[string]any, error)
+	Payment  func(commerce.Payment) (map[string]any, error)
+}
+
+// fields are what an expression gave, as ERPNext wants them: a time is a day in
+// the site's zone.
+func (b Books) fields(values map[string]any) erpnext.Extra {
+	if len(values) == 0 {
+		return nil
+	}
+	extra := erpnext.Extra{}
+	for name, value := range values {
+		if t, ok := value.(time.Time); ok {
+			value = b.Date(t)
+		}
+		extra[name] = value
+	}
+	return extra
 }
 
 // ItemRule names the item of the lines that fit every pattern that is set.

@@ -46,6 +46,13 @@ func (b Books) SalesOrder(o commerce.Order, key, customer string, item func(code
 		IgnorePricingRule: true, DisableRoundedTotal: true,
 		Key: key,
 	}
+	if b.Extra.Order != nil {
+		values, err := b.Extra.Order(o)
+		if err != nil {
+			return erpnext.SalesOrder{}, err
+		}
+		so.Extra = b.fields(values)
+	}
 	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency)}
 	if err := m.fill(); err != nil {
 		return erpnext.SalesOrder{}, err
@@ -130,11 +137,24 @@ func (m *orderMap) addLine(line commerce.Line) error {
 	if err != nil {
 		return err
 	}
+	extra, err := m.extra(line)
+	if err != nil {
+		return err
+	}
 	for _, part := range split(net, line.Quantity, m.digits) {
 		m.addItem(code, line.Title, part, m.template(line.Taxes))
+		m.so.Items[len(m.so.Items)-1].Extra = extra
 	}
 	m.rate(net, line.Taxes)
 	return nil
+}
+
+func (m *orderMap) extra(line commerce.Line) (erpnext.Extra, error) {
+	if m.books.Extra.Line == nil {
+		return nil, nil
+	}
+	values, err := m.books.Extra.Line(m.order, line)
+	return m.books.fields(values), err
 }
 
 // codeOf finds the item of a line.

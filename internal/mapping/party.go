@@ -34,6 +34,15 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 	return c
 }
 
+// CustomerFields are the further fields that the sheet asks for.
+func (b Books) CustomerFields(p commerce.Party) (erpnext.Extra, error) {
+	if b.Extra.Customer == nil {
+		return nil, nil
+	}
+	values, err := b.Extra.Customer(p)
+	return b.fields(values), err
+}
+
 // Cleaned tells what of a party ERPNext would refuse and is therefore left out,
 // without saying what it is.
 func Cleaned(p *commerce.Party) []string {

@@ -46,6 +46,13 @@ func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate,
 		ReferenceNo: cut(p.Reference, maxText), ReferenceDate: date, CostCenter: b.CostCenter,
 		Deductions: deductions, Key: key,
 	}
+	if b.Extra.Payment != nil {
+		values, err := b.Extra.Payment(p)
+		if err != nil {
+			return erpnext.PaymentEntry{}, err
+		}
+		pe.Extra = b.fields(values)
+	}
 	if a != nil && a.Amount.Sign() > 0 {
 		pe.References = []erpnext.PaymentReference{{
 			ReferenceDoctype: erpnext.DocSalesOrder, ReferenceName: a.Order, AllocatedAmount: erpnext.Num(a.Amount.Value()),

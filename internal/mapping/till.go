@@ -101,7 +101,7 @@ func (b Books) deduction(account, setting string, amount decimal.Decimal) ([]erp
 	case amount.IsZero():
 		return nil, nil
 	case account == "":
-		return nil, unmapped("account for it", setting)
+		return nil, unmapped("account of deductions", setting)
 	}
 	return []erpnext.PaymentDeduction{{Account: account, CostCenter: b.CostCenter, Amount: erpnext.Num(amount)}}, nil
 }
@@ -210,18 +210,24 @@ func (b Books) journalRow(account string, amount decimal.Decimal, rate Rate) erp
 
 // FeeTransfer moves a fee from a clearing account to the fees.
 func (b Books) FeeTransfer(provider string, fee money.Amount) (Transfer, error) {
-	return b.transferTo(b.Till.Fees, "accounts.fees", provider, fee)
+	return b.transferTo(b.Till.Fees, setting{"account of fees", "accounts.fees"}, provider, fee)
 }
 
 // DisputeTransfer moves disputed money from a clearing account to the account
 // that holds it until the dispute is decided.
 func (b Books) DisputeTransfer(provider string, amount money.Amount) (Transfer, error) {
-	return b.transferTo(b.Till.Disputes, "accounts.disputes", provider, amount)
+	return b.transferTo(b.Till.Disputes, setting{"account of disputed money", "accounts.disputes"}, provider, amount)
 }
 
-func (b Books) transferTo(account, setting, provider string, amount money.Amount) (Transfer, error) {
-	if account == "" && !amount.IsZero() {
-		return Transfer{}, unmapped("account for it", setting)
+// setting is something the sheet should have named.
+type setting struct{ what, key string }
+
+func (b Books) transferTo(account string, s setting, provider string, amount money.Amount) (Transfer, error) {
+	if amount.IsZero() {
+		return Transfer{}, nil
+	}
+	if account == "" {
+		return Transfer{}, unmapped(s.what, s.key)
 	}
 	from, err := b.ClearingAccount(provider, amount.Currency())
 	return Transfer{From: from, To: account, Amount: amount}, err
@@ -231,7 +237,7 @@ func (b Books) transferTo(account, setting, provider string, amount money.Amount
 // the losses. The amount is in the company's currency.
 func (b Books) DisputeLoss(amount money.Amount) (Transfer, error) {
 	if b.Till.Disputes == "" || b.Till.DisputeLosses == "" {
-		return Transfer{}, unmapped("account for it", "accounts.disputes and accounts.dispute_losses")
+		return Transfer{}, unmapped("account of lost disputes", "accounts.disputes and accounts.dispute_losses")
 	}
 	return Transfer{From: b.Till.Disputes, To: b.Till.DisputeLosses, Amount: amount}, nil
 }

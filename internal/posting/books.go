@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -67,14 +68,18 @@ func ReadBooks(site *erpnext.Client, wanted erpnext.Wanted, fixed mapping.Books)
 		if err != nil {
 			return mapping.Books{}, err
 		}
-		return mapping.Books{
-			Company: p.Company, Currency: p.Currency, CostCenter: p.CostCenter, Warehouse: fixed.Warehouse, PriceList: p.PriceList,
-			CustomerGroup: p.CustomerGroup, Territory: p.Territory, FallbackItem: p.FallbackItem,
-			RoundOffAccount: p.RoundOffAccount, ShippingAccount: p.ShippingAccount, TaxAccount: p.TaxAccount, IncomeAccount: p.IncomeAccount,
-			Till: till, DefaultClearing: p.BankAccount,
-			Precision: p.Precision, Location: p.Location, Countries: p.Countries,
-		}, nil
+		return filled(fixed, p, till), nil
 	}
+}
+
+// filled are the books as the sheet fixes them, with what was found at the site.
+func filled(b mapping.Books, p erpnext.Profile, till mapping.Till) mapping.Books {
+	b.Company, b.Currency, b.CostCenter, b.PriceList, b.FallbackItem = p.Company, p.Currency, p.CostCenter, p.PriceList, p.FallbackItem
+	b.CustomerGroup, b.Territory = cmp.Or(b.CustomerGroup, p.CustomerGroup), cmp.Or(b.Territory, p.Territory)
+	b.RoundOffAccount, b.ShippingAccount, b.TaxAccount, b.IncomeAccount = p.RoundOffAccount, p.ShippingAccount, p.TaxAccount, p.IncomeAccount
+	b.Till, b.DefaultClearing = till, p.BankAccount
+	b.Precision, b.Location, b.Countries = p.Precision, p.Location, p.Countries
+	return b
 }
 
 // withCurrencies notes which of the till's accounts are kept in another

@@ -30,13 +30,16 @@ type counter struct {
 
 // customer finds or makes the ERPNext customer of an order: by the shop's
 // customer id, then by e-mail, never by name. It returns ERPNext's name.
-func (p *Poster) customer(ctx context.Context, c counter, party *commerce.Party, r *Result) (string, error) {
+func (p *Poster) customer(ctx context.Context, c counter, party *commerce.Party, r *Result) (madeCustomer, error) {
 	f, err := p.seekCustomer(ctx, c, party)
 	if err != nil {
-		return "", err
+		return madeCustomer{}, err
 	}
 	return p.ensureCustomer(ctx, f, r)
 }
+
+// madeCustomer is a customer in ERPNext, and the Address that was made with it.
+type madeCustomer struct{ name, address string }
 
 func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Party) (found, error) {
 	if party != nil && party.Email != "" && !mapping.ValidEmail(party.Email) {
@@ -48,6 +51,10 @@ func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Pa
 		return p.seekStandIn(ctx, c, standIn{"guest", c.GuestCustomer, "Shop Guest"})
 	}
 	f := found{wanted: c.books.Customer(*party, customerKey(c.origin, *party)), email: party.Email}
+	var err error
+	if f.wanted.Extra, err = c.books.CustomerFields(*party); err != nil {
+		return f, err
+	}
 	name, ok, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
 	if err != nil || ok {
 		f.name = name
@@ -59,14 +66,14 @@ func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Pa
 	return f, err
 }
 
-func (p *Poster) ensureCustomer(ctx context.Context, f found, r *Result) (string, error) {
+func (p *Poster) ensureCustomer(ctx context.Context, f found, r *Result) (madeCustomer, error) {
 	if f.name == "" {
 		return p.makeCustomer(ctx, f.wanted, f.email, r)
 	}
 	if f.fresh {
 		r.add(event.Document{DocType: erpnext.DocCustomer, Name: f.name, Key: f.wanted.Key})
 	}
-	return f.name, nil
+	return madeCustomer{name: f.name}, nil
 }
 
 // customerKey names a party by the shop's id, or a guest by a digest of the
@@ -83,7 +90,7 @@ func emailDigest(email string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email string, r *Result) (string, error) {
+func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email string, r *Result) (madeCustomer, error) {
 	var stored erpnext.Stored
 	_, err := p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
 	if f := asFault(err); f != nil && f.Kind == fault.Rejected && strings.HasPrefix(f.Cause, "NameError") {
@@ -92,7 +99,7 @@ func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email str
 		_, err = p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
 	}
 	if err != nil {
-		return "", err
+		return madeCustomer{}, err
 	}
 	doc := event.Document{DocType: erpnext.DocCustomer, Name: stored.Name, Key: c.Key}
 	docs := []event.Document{doc}
@@ -102,7 +109,7 @@ func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email str
 	r.add(doc)
 	// At once, not with the outcome: the next order of this customer may be
 	// handled before this event is settled.
-	return stored.Name, memoryError("posting.customer", p.Memory.Remember(ctx, "", docs...))
+	return madeCustomer{stored.Name, stored.PrimaryAddress}, memoryError("posting.customer", p.Memory.Remember(ctx, "", docs...))
 }
 
 // standIn is a customer that stands for nobody known.

@@ -3,9 +3,9 @@ package posting
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
@@ -47,8 +47,14 @@ func (w *orderWork) draftFor(ctx context.Context, revision int) (draft, error) {
 	return d, err
 }
 
+// customer finds or makes the order's customer. ERPNext makes an Address with a
+// new one: it is the order's, if they are the same.
 func (w *orderWork) customer(ctx context.Context) (string, error) {
-	return w.Poster.customer(ctx, counter{w.desk, w.books, w.origin}, w.order.Customer, &w.result)
+	made, err := w.Poster.customer(ctx, counter{w.desk, w.books, w.origin}, w.order.Customer, &w.result)
+	if err != nil || made.address == "" || w.order.Customer == nil || w.order.Customer.Address == nil {
+		return made.name, err
+	}
+	return made.name, w.rememberAddress(ctx, w.addressKey(made.name, *w.order.Customer.Address), made.address)
 }
 
 func (w *orderWork) drafted(ctx context.Context, revision int, customer string) (draft, error) {
@@ -60,26 +66,71 @@ func (w *orderWork) drafted(ctx context.Context, revision int, customer string) 
 	if revision > 0 {
 		so.PoNo = "" // ERPNext takes an order number once a customer: it moves when the predecessor is cancelled
 	}
+	if err := w.addPlaces(ctx, &so); err != nil {
+		return draft{}, err
+	}
+	d := draft{wanted: so}
+	d.created, err = w.Site.Ensure(ctx, erpnext.DocSalesOrder, key, so, &d.stored)
+	if f := asFault(err); f != nil && f.Kind == fault.Rejected && strings.Contains(f.Cause, erpnext.CausePoNoTaken) {
+		return w.draftedAsAnother(ctx, key, so, err)
+	}
+	return d, err
+}
+
+// addPlaces names the order's addresses.
+func (w *orderWork) addPlaces(ctx context.Context, so *erpnext.SalesOrder) error {
+	fields, err := w.places(ctx, so.Customer)
+	if err != nil {
+		return err
+	}
+	so.CustomerAddress, _ = fields["customer_address"].(string)
+	so.ShippingAddressName, _ = fields["shipping_address_name"].(string)
+	return nil
+}
+
+// draftedAsAnother goes on after ERPNext refused the order number because the
+// customer has another order of that number. If that is one of ours (two shops
+// that number alike and share a customer), the number gets the shop's id of the
+// order; one that a person entered is perhaps this very order, and the refusal
+// stands.
+func (w *orderWork) draftedAsAnother(ctx context.Context, key string, so erpnext.SalesOrder, refusal error) (draft, error) {
+	var rows []erpnext.Stored
+	err := w.Site.List(ctx, erpnext.Query{
+		DocType: erpnext.DocSalesOrder, Fields: []string{"name", erpnext.KeyField}, Limit: -1,
+		Filters: [][]any{{"customer", "=", so.Customer}, {"po_no", "=", so.PoNo}, {"docstatus", "<", erpnext.Cancelled}},
+	}, &rows)
+	if err != nil {
+		return draft{}, err
+	}
+	if len(rows) == 0 || slices.ContainsFunc(rows, func(so erpnext.Stored) bool { return so.Key == "" }) {
+		return draft{}, refusal
+	}
+	so.PoNo = w.distinctNumber(so.PoNo)
 	d := draft{wanted: so}
 	d.created, err = w.Site.Ensure(ctx, erpnext.DocSalesOrder, key, so, &d.stored)
 	return d, err
 }
 
+func (w *orderWork) distinctNumber(number string) string { return number + " (" + w.order.ID + ")" }
+
 func (w *orderWork) revisionKey(n int) string {
 	return w.origin.Key("order", revisionID(w.order.ID, n))
 }
 
-// withKnownItems goes on after ERPNext said that one of the SKUs is no item:
-// lines without an item take the fallback.
+// withKnownItems goes on after ERPNext said that one of the codes is no item:
+// it is made, where the sheet asks for that; else its lines take the fallback.
 func (w *orderWork) withKnownItems(ctx context.Context, revision int, customer string) (draft, error) {
-	if err := w.items.ask(ctx, w.Site, w.order.Lines); err != nil {
+	if err := w.items.ask(ctx, w.Site, w.books, w.order.Lines); err != nil {
+		return draft{}, err
+	}
+	if _, err := w.makeItems(ctx, w.books, w.items, w.order.Lines); err != nil {
 		return draft{}, err
 	}
 	d, err := w.drafted(ctx, revision, customer)
 	if isMissing(err, "Item") {
 		err = &fault.Error{
-			Kind: fault.Unmapped, Op: "posting.order", Cause: "the fallback item does not exist in ERPNext",
-			Hint: "make a non-stock Item with the code " + w.books.FallbackItem + " (server setup does it), or name another under fallback_item, then replay",
+			Kind: fault.Unmapped, Op: "posting.order", Cause: "an item that the mapping sheet names does not exist in ERPNext",
+			Hint: "look at items and fallback_item in the mapping sheet; server setup makes the fallback item " + w.books.FallbackItem,
 		}
 	}
 	return d, err
@@ -184,40 +235,4 @@ func sameRows(sent []erpnext.SalesOrderItem, stored []erpnext.StoredRow) bool {
 		}
 	}
 	return true
-}
-
-// itemBook knows which SKUs are items in ERPNext. A SKU that nobody asked
-// about is taken to be one: ERPNext says when it is not.
-type itemBook map[string]string // by lower-case SKU; "" = ERPNext has no such item
-
-func (b itemBook) code(sku string) (string, bool) {
-	code, asked := b[strings.ToLower(sku)]
-	if !asked {
-		return sku, true
-	}
-	return code, code != ""
-}
-
-// ask looks all SKUs of an order up at once.
-func (b itemBook) ask(ctx context.Context, site Site, lines []commerce.Line) error {
-	var skus []string
-	for _, line := range lines {
-		if line.SKU != "" {
-			skus = append(skus, line.SKU)
-			b[strings.ToLower(line.SKU)] = ""
-		}
-	}
-	if len(skus) == 0 {
-		return nil
-	}
-	var rows []struct {
-		Name string `json:"name"`
-	}
-	err := site.List(ctx, erpnext.Query{
-		DocType: "Item", Fields: []string{"name"}, Filters: [][]any{{"name", "in", skus}}, Limit: len(skus),
-	}, &rows)
-	for _, row := range rows {
-		b[strings.ToLower(row.Name)] = row.Name
-	}
-	return err
 }

@@ -115,10 +115,11 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 	if err != nil {
 		return err
 	}
-	customer, err := w.ensureCustomer(ctx, payer, &w.result)
+	made, err := w.ensureCustomer(ctx, payer, &w.result)
 	if err != nil {
 		return err
 	}
+	customer := made.name
 	end, err := w.turns.take(ctx, "customer/"+customer)
 	if err != nil {
 		return err

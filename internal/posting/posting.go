@@ -23,6 +23,7 @@ import (
 
 // Site is what posting asks of ERPNext.
 type Site interface {
+	Create(ctx context.Context, doctype string, doc, out any) error
 	Ensure(ctx context.Context, doctype, key string, doc, out any) (created bool, err error)
 	FindByKey(ctx context.Context, doctype, key string, out any) (found bool, err error)
 	HasKeyField(ctx context.Context, doctype string) (bool, error)
@@ -77,6 +78,8 @@ type Desk struct {
 	WaitForFee time.Duration
 	Fees       FeePolicy
 	Gateways   map[string]Owner // who books the money of the shop's gateways
+	Customers  CustomerPolicy
+	Products   bool // make the items of the shop's products
 }
 
 // Options configures a Poster. Site, Memory and the desks' ReadBooks are needed.

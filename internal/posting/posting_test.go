@@ -67,6 +67,11 @@ func (f *fakeSite) FindByKey(_ context.Context, doctype, key string, _ any) (boo
 	return false, nil
 }
 
+func (f *fakeSite) Create(_ context.Context, doctype string, _, _ any) error {
+	f.note("create %s", doctype)
+	return nil
+}
+
 func (f *fakeSite) HasKeyField(context.Context, string) (bool, error) { return true, nil }
 
 func (f *fakeSite) Cancel(_ context.Context, doctype, name string) error {

@@ -104,10 +104,11 @@ func (w *refundWork) post(ctx context.Context, received time.Time) error {
 	if err != nil {
 		return err
 	}
-	customer, err := w.ensureCustomer(ctx, payee, &w.result)
+	made, err := w.ensureCustomer(ctx, payee, &w.result)
 	if err != nil {
 		return err
 	}
+	customer := made.name
 	end, err := w.turns.take(ctx, "customer/"+customer)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package posting
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
@@ -125,7 +126,7 @@ func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
 		}
 	}
 	if d.stored.DocStatus == erpnext.Draft {
-		if err := w.install(ctx, d); err != nil {
+		if err := w.install(ctx, d, old); err != nil {
 			return err
 		}
 	}
@@ -178,12 +179,12 @@ func refusesToGo(err error) bool { return err != nil && fault.KindOf(err) == fau
 
 // install submits the successor, as what it amends and under the order number
 // that its predecessor has given free.
-func (w *orderWork) install(ctx context.Context, d draft) error {
+func (w *orderWork) install(ctx context.Context, d draft, old erpnext.Stored) error {
 	so, err := w.books.SalesOrder(w.order, d.wanted.Key, d.wanted.Customer, w.items.code)
 	if err != nil {
 		return err
 	}
-	fields := map[string]any{"amended_from": w.state.name, "po_no": so.PoNo}
+	fields := map[string]any{"amended_from": w.state.name, "po_no": kept(old.PoNo, so.PoNo)}
 	if err := w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, fields, nil); err != nil {
 		return err
 	}
@@ -191,6 +192,15 @@ func (w *orderWork) install(ctx context.Context, d draft) error {
 		return nil
 	}
 	return w.Site.Submit(ctx, erpnext.DocSalesOrder, d.stored.Name, nil)
+}
+
+// kept is the order number that a document has, if that is the wanted one,
+// perhaps with the shop's id of the order behind it.
+func kept(has, wanted string) string {
+	if strings.HasPrefix(has, wanted) {
+		return has
+	}
+	return wanted
 }
 
 // finishReplacement goes on with a replacement that an earlier try of this or

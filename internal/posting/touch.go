@@ -17,14 +17,30 @@ func (w *orderWork) touch(ctx context.Context) error {
 	return w.alive(ctx, w.order.Note, nil)
 }
 
+// updateHead sends the fields that differ. Where the order number is the key, it
+// stays.
 func (w *orderWork) updateHead(ctx context.Context) error {
+	now, err := w.current(ctx)
+	if err != nil || now.DocStatus == erpnext.Cancelled {
+		return err
+	}
 	keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder)
-	if err != nil || !keyed {
-		return err // without the field the order number is the key
+	if err != nil {
+		return err
 	}
 	so, err := w.books.SalesOrder(w.order, w.key, w.state.customer, w.items.code)
 	if err != nil {
 		return err
 	}
-	return w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, map[string]any{"po_no": so.PoNo}, nil)
+	fields, err := w.places(ctx, w.state.customer)
+	if err != nil {
+		return err
+	}
+	if number := kept(now.PoNo, so.PoNo); keyed && number != now.PoNo {
+		fields["po_no"] = number
+	}
+	if len(fields) == 0 {
+		return nil
+	}
+	return w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, fields, nil)
 }

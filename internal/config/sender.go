@@ -1,0 +1,163 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Sender is one configured source with what its webhooks are verified by.
+type Sender struct {
+	Name      string // in the webhook's address
+	Provider  Provider
+	FromSheet bool // else from the environment, though the sheet may refine it
+	Merchant  string
+
+	Secrets []Secret // Shopify, Stripe
+
+	APIKey   Secret // Stripe
+	Livemode *bool  // nil = both
+	Account  string // Stripe's connected account; "" = any
+
+	WebhookID    string // PayPal
+	ClientID     string
+	ClientSecret Secret
+	Mode         string
+	Roots        []byte
+
+	APIURL string // Stripe, PayPal: overrides the provider's, for tests
+}
+
+// Senders lists every source that is on, those of the environment first, then
+// those of the sheet by name.
+func (c Config) Senders() []Sender {
+	var list []Sender
+	if len(c.Shopify.Secrets) > 0 {
+		list = append(list, Sender{Provider: ProviderShopify, Secrets: c.Shopify.Secrets})
+	}
+	if len(c.Stripe.Secrets) > 0 {
+		list = append(list, Sender{Provider: ProviderStripe, Secrets: c.Stripe.Secrets, APIKey: c.Stripe.APIKey, APIURL: c.Stripe.APIURL})
+	}
+	if p := c.PayPal; p.WebhookID != "" {
+		list = append(list, Sender{
+			Provider: ProviderPayPal, WebhookID: p.WebhookID, ClientID: p.ClientID, ClientSecret: p.ClientSecret, Mode: p.Mode, APIURL: p.APIURL, Roots: p.Roots,
+		})
+	}
+	for i := range list {
+		s := &list[i]
+		s.Name = string(s.Provider)
+		refinement := c.Sheet.Sources[s.Name]
+		s.Livemode, s.Account, s.Merchant = refinement.Livemode, refinement.Account, refinement.Merchant
+	}
+	return append(list, c.sheetSenders...)
+}
+
+// sheetSenders reads the secrets of the sheet's own sources. A source that has the
+// name of one of the environment's refines it instead.
+func (p *parser) sheetSenders(c Config) []Sender {
+	if p.badSheet {
+		return nil
+	}
+	var list []Sender
+	for _, name := range slices.Sorted(maps.Keys(c.Sheet.Sources)) {
+		s := c.Sheet.Sources[name]
+		switch inEnvironment := c.hasInEnvironment(name); {
+		case inEnvironment && s.identified():
+			p.inSheet(c.Sheet, "sources."+name, "the environment configures a source of this name already", "leave the secrets out to refine it, or give this one another name")
+		case !inEnvironment && !s.verified():
+			p.inSheet(c.Sheet, "sources."+name, "refines a source that the environment does not configure", "set its secrets there, or give the source its own here")
+		case !inEnvironment:
+			list = append(list, p.sheetSender(c, name, s))
+		}
+	}
+	return list
+}
+
+func (c Config) hasInEnvironment(name string) bool {
+	switch Provider(name) {
+	case ProviderShopify:
+		return len(c.Shopify.Secrets) > 0
+	case ProviderStripe:
+		return len(c.Stripe.Secrets) > 0
+	case ProviderPayPal:
+		return c.PayPal.WebhookID != ""
+	default:
+		return false
+	}
+}
+
+// identified reports whether a source says anything of who it is that the
+// environment says too.
+func (s Source) identified() bool {
+	return s.verified() || s.APIKeyFile+s.APIKeyEnv+s.ClientID+s.ClientIDEnv+s.ClientSecretFile+s.ClientSecretEnv+string(s.Mode) != ""
+}
+
+func (p *parser) sheetSender(c Config, name string, s Source) Sender {
+	path := "sources." + name
+	sender := Sender{
+		Name: name, Provider: s.provider(name), FromSheet: true, Merchant: s.Merchant, Livemode: s.Livemode, Account: s.Account,
+		WebhookID: s.WebhookID, ClientID: s.ClientID, Mode: string(s.Mode),
+		APIKey:       p.outside(c.Sheet, path, "api_key", s.APIKeyFile, s.APIKeyEnv),
+		ClientSecret: p.outside(c.Sheet, path, "client_secret", s.ClientSecretFile, s.ClientSecretEnv),
+	}
+	if s.ClientIDEnv != "" {
+		sender.ClientID = p.outside(c.Sheet, path, "client_id", "", s.ClientIDEnv).Reveal()
+	}
+	for i, file := range s.SecretsFile {
+		sender.Secrets = append(sender.Secrets, p.secretFile(c.Sheet, element(path+".secrets_file", i), file))
+	}
+	if s.SecretsEnv != "" {
+		for part := range strings.SplitSeq(p.outside(c.Sheet, path, "secrets", "", s.SecretsEnv).Reveal(), ",") {
+			if part = strings.TrimSpace(part); part == "" {
+				p.inSheet(c.Sheet, path+".secrets_env", "the variable holds an empty secret", "remove the stray comma")
+				continue
+			}
+			sender.Secrets = append(sender.Secrets, Secret(part))
+		}
+	}
+	switch sender.Provider {
+	case ProviderStripe:
+		sender.APIURL = c.Stripe.APIURL
+	case ProviderPayPal:
+		sender.APIURL, sender.Roots = c.PayPal.APIURL, c.PayPal.Roots
+		if sender.Mode == "" {
+			sender.Mode = string(PayPalLive)
+		}
+	}
+	return sender
+}
+
+// outside reads a value that the sheet names by file or variable; "" when it
+// names neither.
+func (p *parser) outside(sheet Sheet, path, key, file, variable string) Secret {
+	switch {
+	case file != "":
+		return p.secretFile(sheet, path+"."+key+"_file", file)
+	case variable == "":
+		return ""
+	}
+	value := strings.TrimSpace(os.Getenv(variable))
+	if value == "" {
+		p.inSheet(sheet, path+"."+key+"_env", "the environment variable is not set", "")
+	}
+	return Secret(value)
+}
+
+func (p *parser) secretFile(sheet Sheet, path, file string) Secret {
+	raw, err := os.ReadFile(file)
+	text := strings.TrimSpace(string(raw))
+	switch {
+	case err != nil:
+		p.inSheet(sheet, path, err.Error(), "")
+	case text == "":
+		p.inSheet(sheet, path, "the file is empty", "")
+	}
+	return Secret(text)
+}
+
+// inSheet reports a problem at a path of the sheet.
+func (p *parser) inSheet(sheet Sheet, path, message, hint string) {
+	p.problems = append(p.problems, sheet.Problem(sheet.at(path), fmt.Sprintf("%s: %s", path, message), hint))
+}
