@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -60,4 +62,29 @@ func measured(t *testing.T, reg *prometheus.Registry) (float64, float64) {
 		}
 	}
 	return last, took
+}
+
+// TestHeartbeatIsLostUnlessERPNextKnowsUs never fails, whatever ERPNext says.
+func TestHeartbeatIsLostUnlessERPNextKnowsUs(t *testing.T) {
+	tests := map[string]struct {
+		user string
+		err  error
+		want string
+	}{
+		"known":     {"bot@example.com", nil, beatCame},
+		"a guest":   {"Guest", nil, beatLost},
+		"no answer": {"", errors.New("no answer"), beatLost},
+	}
+	for name, tt := range tests {
+		h := &heartbeat{ask: func(ctx context.Context) (string, error) {
+			if _, bounded := ctx.Deadline(); !bounded {
+				t.Errorf("%s: the question may last for ever", name)
+			}
+			return tt.user, tt.err
+		}}
+		got, err := h.Deliver(t.Context(), &event.Claim{Event: event.Event{Source: event.Heartbeat}})
+		if err != nil || got.Ignored != tt.want || got.Documents != nil || got.Warn != nil {
+			t.Errorf("%s: got %+v, %v, want %q", name, got, err, tt.want)
+		}
+	}
 }
