@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/alert"
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
@@ -53,6 +55,7 @@ type App struct {
 	site     *erpnext.Client
 	poster   *posting.Poster
 	pool     *worker.Pool
+	heart    *heartbeat
 	public   *listener
 	operator *listener
 	stops    []step
@@ -95,6 +98,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.onStop("inbox", func(context.Context) error { return a.inbox.Close() })
+	reg.MustRegister(newMachine(filepath.Dir(cfg.DatabasePath), a.inbox.Ready))
 	if err := a.takeOver(ctx); err != nil {
 		return fmt.Errorf("take over the inbox: %w", err)
 	}
@@ -210,9 +214,18 @@ func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zero
 }
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
+	a.heart = &heartbeat{
+		Deliverer: &deliverer{sources: sources, poster: a.poster}, Observer: observer{alerts},
+		every: cfg.Heartbeat, send: a.inbox.Beat, ask: a.site.LoggedUser, log: o.Log, began: time.Now(),
+	}
+	a.heart.register(reg)
+	labels := names(sources)
+	if cfg.Heartbeat > 0 {
+		labels = append(labels, event.Heartbeat)
+	}
 	a.pool = worker.New(worker.Options{
-		Queue: a.inbox, Deliverer: &deliverer{sources: sources, poster: a.poster}, Observer: observer{alerts},
-		Sources: names(sources), LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand,
+		Queue: a.inbox, Deliverer: a.heart, Observer: a.heart,
+		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand,
 	})
 }
 

@@ -31,6 +31,7 @@ func (a *App) Run(ctx context.Context, retention time.Duration) error {
 	}})
 	go a.sweep(working, retention)
 	go a.warm(working)
+	go a.heart.run(working)
 	a.operator.start()
 	a.public.start()
 	a.log.Info().Str("addr", a.Addr()).Str("operator_addr", a.OperatorAddr()).Str("version", Version()).Msg("serving")

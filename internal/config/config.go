@@ -34,6 +34,7 @@ type Config struct {
 
 	MaxBody        int64         // bytes
 	Retention      time.Duration // of settled events' bodies
+	Heartbeat      time.Duration // 0 = none is sent
 	TrustedProxies []string
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	LogLevel       string
@@ -152,6 +153,7 @@ func (p *parser) parse(e environment) Config {
 		AlertWebhookURL: p.secretURL(SecretSource{"ALERT_WEBHOOK_URL", e.AlertWebhookURL, e.AlertWebhookURLFile}),
 		MaxBody:         p.bytes("MAX_BODY", e.MaxBody),
 		Retention:       p.duration("RETENTION", e.Retention),
+		Heartbeat:       p.interval("HEARTBEAT", e.Heartbeat),
 		TrustedProxies:  p.networks("TRUSTED_PROXIES", e.TrustedProxies),
 		AllowedSenders:  p.senders(e.AllowedSenders),
 		LogLevel:        p.choice("LOG_LEVEL", e.LogLevel, "debug", "info", "warn", "error"),
@@ -239,6 +241,15 @@ func (p *parser) duration(name, text string) time.Duration {
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
 		p.fail(name, "not a positive duration: write it like 2160h")
+	}
+	return d
+}
+
+// interval reads how often something happens; 0 is never.
+func (p *parser) interval(name, text string) time.Duration {
+	d, err := time.ParseDuration(text)
+	if err != nil || d != 0 && d < time.Second {
+		p.fail(name, "not a duration of at least a second: write it like 1m, or 0 for never")
 	}
 	return d
 }

@@ -45,11 +45,26 @@ func TestLoadDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cfg.Addr != ":8080" || cfg.OperatorAddr != "127.0.0.1:9090" || cfg.DatabasePath != "ledgerhook.db" || cfg.MaxBody != 10<<20 ||
-		cfg.Retention != 2160*time.Hour || cfg.ERPNext.Writers != 2 || cfg.ERPNext.URL != "https://erp.example.com" || cfg.PayPal.Mode != "live" {
+		cfg.Retention != 2160*time.Hour || cfg.Heartbeat != time.Minute || cfg.ERPNext.Writers != 2 || cfg.ERPNext.URL != "https://erp.example.com" || cfg.PayPal.Mode != "live" {
 		t.Errorf("defaults: %+v", cfg)
 	}
 	if got := config.Reveal(cfg.Shopify.Secrets); len(got) != 2 || got[0] != "new" || got[1] != "old" {
 		t.Errorf("secrets: %d, want new and old", len(got))
+	}
+}
+
+func TestHeartbeatIsOffOrAtLeastASecondApart(t *testing.T) {
+	for text, want := range map[string]time.Duration{"0": 0, "1s": time.Second, "5m": 5 * time.Minute} {
+		setenv(t, with(good(), "HEARTBEAT", text))
+		if cfg, err := config.Load(); err != nil || cfg.Heartbeat != want {
+			t.Errorf("%s: got %v, %v", text, cfg.Heartbeat, err)
+		}
+	}
+	for _, text := range []string{"999ms", "-1m", "60", "often"} {
+		setenv(t, with(good(), "HEARTBEAT", text))
+		if _, err := config.Load(); err == nil || !strings.Contains(err.Error(), "LEDGERHOOK_HEARTBEAT:") {
+			t.Errorf("%s: got %v", text, err)
+		}
 	}
 }
 

@@ -70,6 +70,7 @@ type environment struct {
 
 	MaxBody        string `split_words:"true" default:"10MiB" desc:"largest webhook body"`
 	Retention      string `split_words:"true" default:"2160h" desc:"how long raw bodies of settled events are kept"`
+	Heartbeat      string `split_words:"true" default:"1m" desc:"how often an event of the service's own goes through the whole chain; 0 = never"`
 	TrustedProxies string `split_words:"true" desc:"networks whose X-Forwarded-For counts"`
 	AllowedSenders string `split_words:"true" desc:"networks a source may send from: shopify=…;stripe=…"`
 	LogLevel       string `split_words:"true" default:"info"`

@@ -15,6 +15,7 @@ type metrics struct {
 	db      *DB
 	reg     prometheus.Registerer
 	commits prometheus.Histogram
+	failed  prometheus.Counter
 
 	events, oldest, schema *prometheus.Desc
 
@@ -35,17 +36,22 @@ func newMetrics(reg prometheus.Registerer, db *DB) *metrics {
 			Help:    "Time of one group commit of the inbox, from the first statement until it is on disk.",
 			Buckets: []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5},
 		}),
+		failed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ledgerhook_store_commit_errors_total",
+			Help: "Group commits of the inbox that failed; whoever waited for one was told to come again.",
+		}),
 		events: prometheus.NewDesc("ledgerhook_events", "Events in the inbox, by state.", []string{"state"}, nil),
 		oldest: prometheus.NewDesc("ledgerhook_oldest_pending_timestamp_seconds",
 			"When the oldest pending event was received, Unix time; 0 when nothing is pending.", nil, nil),
 		schema: prometheus.NewDesc("ledgerhook_schema_version", "Schema version of the inbox.", nil, nil),
 	}
-	reg.MustRegister(m.commits, m)
+	reg.MustRegister(m.commits, m.failed, m)
 	return m
 }
 
 func (m *metrics) unregister() {
 	m.reg.Unregister(m.commits)
+	m.reg.Unregister(m.failed)
 	m.reg.Unregister(m)
 }
 

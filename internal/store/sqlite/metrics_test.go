@@ -52,6 +52,19 @@ func TestMetricsSayNothingRatherThanZeroWhenTheInboxCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestFailedCommitsAreCounted(t *testing.T) {
+	db := openNew(t)
+	put(t, db, 1)
+	if n := testutil.ToFloat64(db.metrics.failed); n != 0 {
+		t.Errorf("got %v failed commits at the start", n)
+	}
+	execOn(t, db, "PRAGMA max_page_count = 1") // SQLite takes what the file has already
+	wantBusy(t, db.SetNote(t.Context(), "big", strings.Repeat("x", 100*pageSize)), "the disk is full")
+	if n := testutil.ToFloat64(db.metrics.failed); n != 1 {
+		t.Errorf("got %v failed commits after one", n)
+	}
+}
+
 func TestAnIdleClaimIsNoCommit(t *testing.T) {
 	db := openNew(t)
 	put(t, db, 1)

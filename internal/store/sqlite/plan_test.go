@@ -70,6 +70,7 @@ func everything(t *testing.T, db *DB) {
 			t.Fatal(err)
 		}
 	}
+	settledBeat(t, db)
 	doc := event.Document{DocType: "Sales Order", Name: "SO-1", Key: "k"}
 	later := time.Now().Add(time.Hour)
 	for _, o := range []event.Outcome{
@@ -92,12 +93,22 @@ func everything(t *testing.T, db *DB) {
 		"forget":   func(ctx context.Context) error { return db.Forget(ctx, doc.DocType, doc.Key) },
 		"note":     func(ctx context.Context) error { return db.SetNote(ctx, "a", "b") },
 		"ready":    db.Ready,
+		"beat":     func(ctx context.Context) error { _, err := db.Beat(ctx); return err },
 		"sweep":    func(ctx context.Context) error { _, err := db.Sweep(ctx, later, 10); return err },
 	} {
 		if err := do(ctx); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
+}
+
+// settledBeat lets one heartbeat go through, so that the next takes its row.
+func settledBeat(t *testing.T, db *DB) {
+	t.Helper()
+	if sent, err := db.Beat(t.Context()); !sent || err != nil {
+		t.Fatalf("beat: %v, %v", sent, err)
+	}
+	execOn(t, db, "UPDATE events SET state = 'ignored' WHERE source = 'heartbeat'")
 }
 
 // plan is what SQLite answers to EXPLAIN QUERY PLAN.

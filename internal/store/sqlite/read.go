@@ -142,7 +142,8 @@ SELECT c.source, c.state, c.n, CASE WHEN c.state = 'pending' AND c.n > 0 THEN co
   (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = 'pending' ORDER BY e.seq LIMIT 1), '') ELSE '' END FROM counts c`
 
 // Stats counts the events by state and tells when the oldest pending one of
-// each source was received. It costs the same for ten events and a million.
+// each source was received; heartbeats do not count. It costs the same for ten
+// events and a million.
 func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
 	s := event.Stats{ByState: make(map[event.State]int64), OldestPending: make(map[string]time.Time)}
 	err := db.each(ctx, func(scan func(...any) error) error {
@@ -150,6 +151,9 @@ func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
 		var n int64
 		if err := scan(&source, &state, &n, &oldest); err != nil {
 			return err
+		}
+		if source == event.Heartbeat {
+			return nil
 		}
 		s.ByState[event.State(state)] += n
 		if oldest != "" {
@@ -161,8 +165,8 @@ func (db *DB) Stats(ctx context.Context) (event.Stats, error) {
 }
 
 // List gives events that match f, newest received first and without bodies,
-// and the cursor of the next page, "" after the last one. Malformed: the
-// cursor is not one of ours.
+// and the cursor of the next page, "" after the last one. The heartbeat is
+// listed only when f names its source. Malformed: the cursor is not one of ours.
 func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, error) {
 	const op = "sqlite.List"
 	limit := cmp.Or(max(f.Limit, 0), 50)
@@ -217,7 +221,7 @@ func (db *DB) partitions(ctx context.Context, f event.Filter) ([]partition, erro
 			all = append(all, p)
 		}
 		return nil
-	}, "SELECT source, state FROM counts WHERE n > 0")
+	}, "SELECT source, state FROM counts WHERE n > 0 AND (source <> ? OR source = ?)", event.Heartbeat, f.Source)
 	return all, err
 }
 

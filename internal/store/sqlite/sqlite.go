@@ -109,7 +109,7 @@ func start(o Options, c, keep *conn, read *sql.DB) *DB {
 	}
 	db.metrics = newMetrics(o.Registerer, db)
 	k := newKeeper(keep, o.Log)
-	db.w = newWriter(c, k, o.MaxWaiting, o.MaxWait, db.metrics.commits)
+	db.w = newWriter(c, k, o.MaxWaiting, o.MaxWait, db.metrics)
 	go k.run()
 	go db.w.run()
 	db.close = sync.OnceValue(func() error {

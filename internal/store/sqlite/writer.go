@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -41,7 +40,7 @@ func (r *request) size() int64 {
 // they share the price of bringing it to disk.
 type writer struct {
 	c       *conn
-	commits prometheus.Observer
+	metrics *metrics
 	maxWait time.Duration
 	changed int64 // rows, ever, by this connection
 
@@ -55,9 +54,9 @@ type writer struct {
 	gone chan struct{} // closed: the goroutine has ended, nothing is answered any more
 }
 
-func newWriter(c *conn, k *keeper, maxWaiting int, maxWait time.Duration, commits prometheus.Observer) *writer {
+func newWriter(c *conn, k *keeper, maxWaiting int, maxWait time.Duration, m *metrics) *writer {
 	return &writer{
-		c: c, keeper: k, commits: commits, maxWait: maxWait,
+		c: c, keeper: k, metrics: m, maxWait: maxWait,
 		puts:    make(chan *request, maxWaiting),
 		changes: make(chan *request, 256),
 		stop:    make(chan struct{}),
@@ -214,16 +213,19 @@ func (w *writer) commit(batch []*request) {
 		err = w.transaction(batch, look)
 	}
 	if err == nil || len(batch) == 1 || ofTheFile(err) {
-		answer(batch, err)
+		w.answer(batch, err)
 		return
 	}
 	for i := range batch {
 		one := batch[i : i+1]
-		answer(one, w.transaction(one, look))
+		w.answer(one, w.transaction(one, look))
 	}
 }
 
-func answer(batch []*request, err error) {
+func (w *writer) answer(batch []*request, err error) {
+	if err != nil {
+		w.metrics.failed.Inc()
+	}
 	for _, r := range batch {
 		r.done <- err
 	}
@@ -248,7 +250,7 @@ func (w *writer) transaction(batch []*request, manner manner) error {
 	// A claim that found nothing brought nothing to disk and says nothing of it.
 	if n, err := w.c.number("SELECT total_changes()"); err == nil && n != w.changed {
 		w.changed = n
-		w.commits.Observe(took.Seconds())
+		w.metrics.commits.Observe(took.Seconds())
 	}
 	return nil
 }
