@@ -30,6 +30,7 @@ func (a *App) Run(ctx context.Context, retention time.Duration) error {
 		return a.endDeliveries(ctx, done)
 	}})
 	go a.sweep(working, retention)
+	go a.carryRuns(working)
 	go a.warm(working)
 	a.operator.start()
 	a.public.start()

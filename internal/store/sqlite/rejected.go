@@ -65,11 +65,15 @@ DELETE FROM rejected WHERE seq IN (
 	return err
 }
 
-const rejectionColumns = "id, source, class, reason, client, received_at, header, body, size, whole FROM rejected"
+const rejectionColumns = "id, source, class, reason, client, received_at, header, size, whole"
 
-// Rejections gives refused requests, newest first.
+// Rejections gives refused requests without their bodies, newest first. Before
+// one that is no longer kept there is nothing.
 func (db *DB) Rejections(ctx context.Context, f event.RejectionFilter) ([]event.Rejection, error) {
-	where, args := "WHERE seq < coalesce((SELECT seq FROM rejected WHERE id = ?), ?)", []any{f.Before, 1 << 62}
+	where, args := "WHERE seq > 0", []any{}
+	if f.Before != "" {
+		where, args = where+" AND seq < (SELECT seq FROM rejected WHERE id = ?)", append(args, f.Before)
+	}
 	if f.Source != "" {
 		where, args = where+" AND source = ?", append(args, f.Source)
 	}
@@ -81,28 +85,29 @@ func (db *DB) Rejections(ctx context.Context, f event.RejectionFilter) ([]event.
 		r, err := scanRejection(scan)
 		all = append(all, r)
 		return err
-	}, "SELECT "+rejectionColumns+" "+where+" ORDER BY seq DESC LIMIT ?", append(args, cmp.Or(max(f.Limit, 0), 50))...)
+	}, "SELECT "+rejectionColumns+" FROM rejected "+where+" ORDER BY seq DESC LIMIT ?", append(args, cmp.Or(max(f.Limit, 0), 50))...)
 	return all, storeFault("sqlite.Rejections", err)
 }
 
 // Rejection gives one refused request. NotFound: it is not, or no longer, kept.
 func (db *DB) Rejection(ctx context.Context, id string) (event.Rejection, error) {
 	const op = "sqlite.Rejection"
-	r, err := scanRejection(db.read.QueryRowContext(ctx, "SELECT "+rejectionColumns+" WHERE id = ?", id).Scan)
+	body := []byte{}
+	r, err := scanRejection(db.read.QueryRowContext(ctx, "SELECT "+rejectionColumns+", body FROM rejected WHERE id = ?", id).Scan, &body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return event.Rejection{}, fault.New(fault.NotFound, op, "no such rejected request")
+	}
+	if r.Body = body; body == nil {
+		r.Body = []byte{} // the driver makes no difference between empty and none
 	}
 	return r, storeFault(op, err)
 }
 
-func scanRejection(scan func(...any) error) (event.Rejection, error) {
+func scanRejection(scan func(...any) error, more ...any) (event.Rejection, error) {
 	var r event.Rejection
 	var received, header string
-	if err := scan(&r.ID, &r.Source, &r.Class, &r.Reason, &r.Client, &received, &header, &r.Body, &r.Size, &r.Whole); err != nil {
+	if err := scan(append([]any{&r.ID, &r.Source, &r.Class, &r.Reason, &r.Client, &received, &header, &r.Size, &r.Whole}, more...)...); err != nil {
 		return event.Rejection{}, err
-	}
-	if r.Body == nil {
-		r.Body = []byte{}
 	}
 	r.ReceivedAt = moment(received)
 	return r, json.Unmarshal([]byte(header), &r.Header)

@@ -88,6 +88,7 @@ var rejections = map[string]func(inbox){
 			"source": {event.RejectionFilter{Source: "other"}, []string{"rj_other_8"}},
 			"class":  {event.RejectionFilter{Class: "malformed"}, []string{"rj_shop_7"}},
 			"page":   {event.RejectionFilter{Limit: 2}, []string{"rj_other_8", "rj_shop_7"}},
+			"gone":   {event.RejectionFilter{Before: "rj_gone"}, nil},
 			"next":   {event.RejectionFilter{Before: "rj_shop_7"}, []string{"rj_shop_2", "rj_shop_1", "rj_shop_0"}},
 		} {
 			if got := b.rejected(c.filter); !cmp.Equal(got, c.want) {
@@ -127,7 +128,9 @@ func (b inbox) rejected(f event.RejectionFilter) []string {
 	}
 	var ids []string
 	for _, r := range all {
-		ids = append(ids, r.ID)
+		if ids = append(ids, r.ID); r.Body != nil {
+			b.Errorf("%s is listed with its body", r.ID)
+		}
 	}
 	return ids
 }
