@@ -198,23 +198,34 @@ type doorkeeper struct {
 // of every one. What is good with today's configuration goes into the inbox as
 // if it had been taken when it arrived; the rest stays. It is safe to repeat.
 func (d doorkeeper) Verify(ctx context.Context, id, source string) ([]handlers.VerifiedView, error) {
-	ids, err := []string{id}, error(nil)
-	if id == "" {
-		ids, err = d.ids(ctx, source)
+	if id != "" {
+		v, err := d.one(ctx, id)
+		return []handlers.VerifiedView{v}, err
+	}
+	ids, err := d.ids(ctx, source)
+	if err != nil {
+		return nil, err
 	}
 	results := make([]handlers.VerifiedView, 0, len(ids))
 	for _, id := range ids {
+		v, err := d.one(ctx, id)
+		if fault.KindOf(err) == fault.NotFound {
+			continue // newer ones have pushed it out meanwhile
+		}
 		if err != nil {
-			break
+			return results, err
 		}
-		var r event.Rejection
-		if r, err = d.Rejection(ctx, id); err == nil {
-			var v handlers.VerifiedView
-			v, err = d.again(ctx, r)
-			results = append(results, v)
-		}
+		results = append(results, v)
 	}
-	return results, err
+	return results, nil
+}
+
+func (d doorkeeper) one(ctx context.Context, id string) (handlers.VerifiedView, error) {
+	r, err := d.Rejection(ctx, id)
+	if err != nil {
+		return handlers.VerifiedView{}, err
+	}
+	return d.again(ctx, r)
 }
 
 func (d doorkeeper) ids(ctx context.Context, source string) ([]string, error) {

@@ -13,7 +13,7 @@ type Planned struct {
 	DocType string `json:"doctype"`
 	Key     string `json:"key,omitempty"`
 	Exists  string `json:"exists,omitempty"` // ERPNext's name, when it is there already
-	Body    any    `json:"body,omitempty"`   // what would be sent, when it is not
+	Body    any    `json:"body,omitempty"`   // what would be sent if it were not; nil for a customer that is there
 }
 
 // Plan is what posting would do. Note says what a person would be told.
@@ -68,7 +68,7 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 func (p *Poster) planned(ctx context.Context, doctype, key string, body any) (Planned, error) {
 	name, ok, err := p.known(ctx, doctype, key)
 	if ok {
-		return Planned{DocType: doctype, Key: key, Exists: name}, err
+		return Planned{DocType: doctype, Key: key, Exists: name, Body: body}, err
 	}
 	return Planned{DocType: doctype, Key: key, Body: body}, err
 }
