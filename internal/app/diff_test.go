@@ -22,6 +22,7 @@ func TestDifferences(t *testing.T) {
 		diff           []Difference
 	}{
 		{"the same, written otherwise", `{"a":"x","rate":12.30,"on":1,"none":null,"more":"ERPNext's own"}`, `{"a":"x","rate":12.3,"on":true,"none":"","off":0}`, nil},
+		{"a field that ERPNext does not keep", `{"ignore_pricing_rule":0}`, `{"ignore_pricing_rule":1}`, nil},
 		{"a text", `{"a":"x"}`, `{"a":"y"}`, []Difference{{"a", "x", "y"}}},
 		{"an amount by a cent", `{"grand_total":10.00}`, `{"grand_total":10.01}`, []Difference{{"grand_total", json.Number("10.00"), json.Number("10.01")}}},
 		{"an amount beyond the sixth decimal", `{"rate":10.0000001}`, `{"rate":10}`, nil},

@@ -46,10 +46,11 @@ func (t *InboxTool) DryRun(ctx context.Context, cfg config.Config, id string) er
 	if err != nil {
 		return withHint(err)
 	}
-	if t.json {
-		return t.encode(v)
+	if v.Ignored != "" && !t.json {
+		_, err := fmt.Fprintf(t.out, "nothing to book: %s\n", v.Ignored)
+		return err
 	}
-	return t.printDryRun(v)
+	return t.encode(v)
 }
 
 func (t *InboxTool) dryRun(ctx context.Context, cfg config.Config, ev event.Event) (DryRunView, error) {
@@ -118,33 +119,4 @@ func comparePlanned(ctx context.Context, site posting.Site, p posting.Planned, c
 	v.Diff = differences(is, wanted)
 	v.Same = len(v.Diff) == 0
 	return v, nil
-}
-
-// printDryRun writes for people: a new document whole, one that is there by its
-// differences.
-func (t *InboxTool) printDryRun(v DryRunView) error {
-	if v.Ignored != "" {
-		_, err := fmt.Fprintf(t.out, "nothing to book: %s\n", v.Ignored)
-		return err
-	}
-	for _, d := range v.Documents {
-		switch {
-		case d.Exists == "":
-			fmt.Fprintf(t.out, "new %s %s\n", d.DocType, d.Key)
-			if err := t.encode(d.Body); err != nil {
-				return err
-			}
-		case len(d.Diff) == 0:
-			fmt.Fprintf(t.out, "%s %s is there and needs no change\n", d.DocType, d.Exists)
-		default:
-			fmt.Fprintf(t.out, "%s %s is there and differs:\n", d.DocType, d.Exists)
-		}
-		for _, x := range d.Diff {
-			fmt.Fprintf(t.out, "  %s: %s, wanted %s\n", x.Field, shown(x.Is), shown(x.Want))
-		}
-	}
-	if v.Note != "" {
-		fmt.Fprintln(t.out, v.Note)
-	}
-	return nil
 }
