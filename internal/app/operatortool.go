@@ -97,6 +97,9 @@ type RunOptions struct {
 
 // Bulk plans a run and, when asked, starts it.
 func (t *InboxTool) Bulk(ctx context.Context, o RunOptions) error {
+	if o.Rate < 1 {
+		return usagef("--rate is a number from 1 to %d", handlers.MaxRate)
+	}
 	o.Limit = 1 // a run has none
 	f, err := o.filter(time.Now())
 	if err != nil {
