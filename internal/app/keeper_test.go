@@ -49,6 +49,12 @@ func keeping(t *testing.T, desk *slowDesk) *keeper {
 	return k
 }
 
+func waiting(k *keeper) int64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.bytes
+}
+
 func rejection(source string, n int) event.Rejection {
 	return event.Rejection{ID: fmt.Sprint(n), Source: source, Body: make([]byte, 2048)}
 }
@@ -68,8 +74,8 @@ func TestKeeperBoundsAFlood(t *testing.T) {
 				k.keep(rejection("stripe", tick))
 			}
 			time.Sleep(10 * time.Millisecond)
-			if k.bytes > keptWaitBytes {
-				t.Fatalf("%d bytes wait", k.bytes)
+			if n := waiting(k); n > keptWaitBytes {
+				t.Fatalf("%d bytes wait", n)
 			}
 		}
 		if err := k.stop(t.Context()); err != nil {
