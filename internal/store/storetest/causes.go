@@ -68,11 +68,15 @@ var causes = map[string]func(inbox){
 			b.put(received("", n))
 			b.settle(b.claim(), diesOf(cause))
 		}
+		b.put(received("", 7))
+		again := diesOf(noAccount) // the same cause, and a try to come
+		again.State, again.Result, again.DueAt = event.Pending, "retry", time.Now().Add(time.Hour)
+		b.settle(b.claim(), again)
 		for name, c := range map[string]struct {
 			filter event.Filter
 			want   []string
 		}{
-			"class":                  {event.Filter{Class: "rejected"}, []string{"evt-2", "evt-1", "evt-0"}},
+			"class":                  {event.Filter{Class: "rejected"}, []string{"evt-7", "evt-2", "evt-1", "evt-0"}},
 			"group":                  {event.Filter{Group: noAccount.ID()}, []string{"evt-1"}},
 			"group and its state":    {event.Filter{Group: noAccount.ID(), State: event.Dead}, []string{"evt-1"}},
 			"group in another state": {event.Filter{Group: noAccount.ID(), State: event.Pending}, nil},

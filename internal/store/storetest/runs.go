@@ -206,7 +206,7 @@ var runs = map[string]func(inbox){
 		const many = 1203 // more than two pages of any choosing
 		for n := range many {
 			ev := received("", n)
-			if n%2 == 0 {
+			if n > 1100 {
 				ev.Source = "other shop"
 			}
 			b.put(ev)
