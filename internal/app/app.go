@@ -61,6 +61,7 @@ type App struct {
 	pool     *worker.Pool
 	public   *listener
 	operator *listener
+	started  chan struct{} // a run was started by the API
 	stops    []step
 }
 
@@ -74,7 +75,7 @@ type step struct {
 // request and claims no event before Run. When anything fails, what was opened
 // is closed again.
 func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
-	a := &App{log: o.Log}
+	a := &App{log: o.Log, started: make(chan struct{}, 1)}
 	if err := a.open(ctx, cfg, o); err != nil {
 		return nil, errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 	}
@@ -200,7 +201,7 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, s
 func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {
 	handler := handlers.Operator(handlers.OperatorOptions{
 		Ready: a.inbox, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
-		Problems: a.inbox, Runs: a.inbox, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
+		Problems: a.inbox, Runs: starter{a.inbox, a.started}, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
 		Rejected: doorkeeper{a.inbox, public},
 		Metrics:  promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
 		DocType:  []string{erpnext.DocCustomer, erpnext.DocSalesOrder, erpnext.DocPaymentEntry},

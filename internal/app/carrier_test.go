@@ -164,3 +164,29 @@ func TestCarrierGoesOnAfterARestart(t *testing.T) {
 		}
 	})
 }
+
+// What is started by the API is carried at once, not at the next look.
+func TestCarrierIsWokenByAStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		p := &paced{runs: map[string]*event.Run{}}
+		started := make(chan struct{}, 1)
+		c := newCarrier(p, zerolog.Nop())
+		c.started = started
+		ended := make(chan struct{})
+		go func() { defer close(ended); c.run(ctx) }()
+		synctest.Wait()
+		p.mu.Lock()
+		p.runs["run"] = running(1, 1)
+		p.mu.Unlock()
+		started <- struct{}{}
+		synctest.Wait() // no time passes
+		p.mu.Lock()
+		if p.runs["run"].State != event.RunDone {
+			t.Errorf("the run is %+v", p.runs["run"])
+		}
+		p.mu.Unlock()
+		stop()
+		<-ended
+	})
+}

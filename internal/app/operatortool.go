@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -143,6 +144,10 @@ func (t *InboxTool) follow(ctx context.Context, run event.Run, progress io.Write
 			fmt.Fprintf(progress, "%s: %d of %d (%d skipped), %s\n", now.ID, n, now.Total, now.Skipped, now.State)
 		}
 	})
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintf(progress, "%s goes on with the running service\n", run.ID)
+		return run, nil
+	}
 	return run, err
 }
 

@@ -30,9 +30,10 @@ type stepper interface {
 // carrier carries runs on at their rate. Several processes may try: the inbox
 // lets one at a time.
 type carrier struct {
-	inbox stepper
-	name  string
-	log   zerolog.Logger
+	inbox   stepper
+	name    string
+	log     zerolog.Logger
+	started <-chan struct{} // a run was started in this process; nil = look now and then only
 }
 
 func newCarrier(inbox stepper, log zerolog.Logger) carrier {
@@ -41,7 +42,27 @@ func newCarrier(inbox stepper, log zerolog.Logger) carrier {
 
 // carryRuns carries on what was started, here or by another process or before
 // a restart, until ctx ends.
-func (a *App) carryRuns(ctx context.Context) { newCarrier(a.inbox, a.log).run(ctx) }
+func (a *App) carryRuns(ctx context.Context) {
+	c := newCarrier(a.inbox, a.log)
+	c.started = a.started
+	c.run(ctx)
+}
+
+// starter is the inbox for the API: what is started there is carried at once.
+type starter struct {
+	*sqlite.DB
+	started chan<- struct{}
+}
+
+// StartRun starts a run and wakes the carrier.
+func (s starter) StartRun(ctx context.Context, id string) (event.Run, error) {
+	r, err := s.DB.StartRun(ctx, id)
+	select {
+	case s.started <- struct{}{}:
+	default: // it is about to look anyway
+	}
+	return r, err
+}
 
 // run carries each run by itself, so that a slow one holds up no other.
 func (c carrier) run(ctx context.Context) {
@@ -71,7 +92,11 @@ func (c carrier) run(ctx context.Context) {
 				delete(carried, r.ID)
 			})
 		}
-		sleep(ctx, lookForRuns)
+		select {
+		case <-time.After(lookForRuns):
+		case <-c.started:
+		case <-ctx.Done():
+		}
 	}
 }
 
