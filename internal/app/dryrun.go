@@ -97,11 +97,11 @@ func (t *InboxTool) dryRun(ctx context.Context, cfg config.Config, ev event.Even
 // one. The total of an order is ERPNext's to compute, so the shop's is wanted.
 func comparePlanned(ctx context.Context, site posting.Site, p posting.Planned, content commerce.Content) (PlannedView, error) {
 	v := PlannedView{DocType: p.DocType, Key: p.Key, Exists: p.Exists}
-	if p.Exists == "" || p.Body == nil {
+	if p.Exists == "" || p.Wanted == nil {
 		v.Body = p.Body
 		return v, nil
 	}
-	wanted, err := fieldsOf(p.Body)
+	wanted, err := fieldsOf(p.Wanted)
 	if err != nil {
 		return v, err
 	}

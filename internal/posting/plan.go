@@ -13,7 +13,8 @@ type Planned struct {
 	DocType string `json:"doctype"`
 	Key     string `json:"key,omitempty"`
 	Exists  string `json:"exists,omitempty"` // ERPNext's name, when it is there already
-	Body    any    `json:"body,omitempty"`   // what would be sent if it were not; nil for a customer that is there
+	Body    any    `json:"body,omitempty"`   // what would be sent, when it is not
+	Wanted  any    `json:"-"`                // the body that one that is there is to be compared with; nil = nothing is wanted of it
 }
 
 // Plan is what posting would do. Note says what a person would be told.
@@ -68,7 +69,7 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 func (p *Poster) planned(ctx context.Context, doctype, key string, body any) (Planned, error) {
 	name, ok, err := p.known(ctx, doctype, key)
 	if ok {
-		return Planned{DocType: doctype, Key: key, Exists: name, Body: body}, err
+		return Planned{DocType: doctype, Key: key, Exists: name, Wanted: body}, err
 	}
 	return Planned{DocType: doctype, Key: key, Body: body}, err
 }
