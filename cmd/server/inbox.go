@@ -16,53 +16,95 @@ func eventsCommand() *cli.Command {
 		Commands: []*cli.Command{
 			{
 				Name: "list", Usage: "list events, newest first", OnUsageError: onUsageError,
-				Flags: []cli.Flag{
-					jsonFlag(),
-					&cli.StringFlag{Name: "state", Usage: "pending, done, ignored or dead"},
-					&cli.StringFlag{Name: "source", Usage: "one source's events"},
-					&cli.StringFlag{Name: "topic", Usage: "one topic's events"},
-					&cli.StringFlag{Name: "since", Usage: "received since: a time like 2026-03-01T00:00:00Z, or a duration like 24h"},
-					&cli.StringFlag{Name: "q", Usage: "part of an id, provider id or subject"},
-					&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most this many"},
-				},
+				Flags: append(filterFlags(""), jsonFlag(), &cli.IntFlag{Name: "limit", Value: 50, Usage: "at most this many"}),
 				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
-					return usageOr(in.List(ctx, app.ListOptions{
-						State: cmd.String("state"), Source: cmd.String("source"), Topic: cmd.String("topic"),
-						Since: cmd.String("since"), Query: cmd.String("q"), Limit: cmd.Int("limit"),
-					}))
+					o := filterOf(cmd)
+					o.Limit = cmd.Int("limit")
+					return usageOr(in.List(ctx, o))
 				}),
 			},
 			{
-				Name: "show", Usage: "show an event with its attempts and documents", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
-				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
+				Name: "groups", Usage: "the dead letters by cause", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
+				Action: withInbox(func(ctx context.Context, _ config.Config, _ *cli.Command, in *app.InboxTool) error {
+					return in.Groups(ctx)
+				}),
+			},
+			{
+				Name: "show", Usage: "show an event with its attempts and documents", ArgsUsage: "ID", OnUsageError: onUsageError,
+				Flags: []cli.Flag{jsonFlag(), dryRunFlag()},
+				Action: withInbox(func(ctx context.Context, cfg config.Config, cmd *cli.Command, in *app.InboxTool) error {
+					if cmd.Bool("dry-run") {
+						return in.DryRun(ctx, cfg, cmd.Args().First())
+					}
 					return in.Show(ctx, cmd.Args().First())
 				}),
 			},
+			replayCommand(), dismissCommand(), runsCommand(),
 			{
-				Name: "replay", Usage: "try an event again", ArgsUsage: "ID", Flags: []cli.Flag{jsonFlag()}, OnUsageError: onUsageError,
+				Name: "audit", Usage: "who did what, newest first", OnUsageError: onUsageError,
+				Flags: []cli.Flag{
+					jsonFlag(), &cli.StringFlag{Name: "target", Usage: "what was done to one event, run, source or rejected request"},
+					&cli.IntFlag{Name: "limit", Value: 50, Usage: "at most this many"},
+				},
 				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
-					return in.Replay(ctx, cmd.Args().First())
+					return usageOr(in.Audit(ctx, cmd.String("target"), cmd.Int("limit")))
 				}),
 			},
-			{
-				Name: "dismiss", Usage: "give an event up, with a reason", ArgsUsage: "ID", OnUsageError: onUsageError,
-				Flags: []cli.Flag{jsonFlag(), &cli.StringFlag{Name: "reason", Required: true, Usage: "why, for the record"}},
-				Action: withInbox(func(ctx context.Context, _ config.Config, cmd *cli.Command, in *app.InboxTool) error {
-					return in.Dismiss(ctx, cmd.Args().First(), cmd.String("reason"))
-				}),
-			},
+			rejectedCommand(),
 		},
 		Action: func(_ context.Context, cmd *cli.Command) error {
-			return usage(fmt.Errorf("say which: list, show, replay or dismiss"))
+			return usage(fmt.Errorf("say which: list, groups, show, replay, dismiss, runs, audit or rejected"))
 		},
 	}
+}
+
+func dryRunFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "dry-run", Usage: "print the documents it would make, and how those differ that are there; change nothing"}
+}
+
+// filterFlags choose events. state is what --state is when it is not given.
+func filterFlags(state string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "state", Value: state, Usage: "pending, done, ignored or dead"},
+		&cli.StringFlag{Name: "source", Usage: "one source's events"},
+		&cli.StringFlag{Name: "topic", Usage: "one topic's events"},
+		&cli.StringFlag{Name: "since", Usage: "received since: a time like 2026-03-01T00:00:00Z, or a duration like 24h"},
+		&cli.StringFlag{Name: "q", Usage: "part of an id, provider id or subject"},
+		&cli.StringFlag{Name: "class", Usage: "class of the last failure"},
+		&cli.StringFlag{Name: "group", Usage: "dead letters of one cause, as events groups names it"},
+	}
+}
+
+func filterOf(cmd *cli.Command) app.ListOptions {
+	return app.ListOptions{
+		State: cmd.String("state"), Source: cmd.String("source"), Topic: cmd.String("topic"), Since: cmd.String("since"),
+		Query: cmd.String("q"), Class: cmd.String("class"), Group: cmd.String("group"),
+	}
+}
+
+// needed says how to name what a command is about.
+var needed = map[string]string{
+	"ID":      "name the event: its id, or at least six characters of it",
+	"RUN":     "name the run by its id: server events runs list shows them",
+	"REQUEST": "name the rejected request by its id: server events rejected list shows them",
+}
+
+// checkArguments refuses a command that does not say what it is about.
+func checkArguments(cmd *cli.Command) error {
+	if text, ok := needed[cmd.ArgsUsage]; ok && cmd.Args().First() == "" {
+		return errors.New(text)
+	}
+	if cmd.ArgsUsage == "[ID]" {
+		return oneOrMany(cmd)
+	}
+	return nil
 }
 
 // withInbox opens the configured inbox, beside a running service or without.
 func withInbox(action func(context.Context, config.Config, *cli.Command, *app.InboxTool) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
-		if cmd.ArgsUsage == "ID" && cmd.Args().First() == "" {
-			return usage(errors.New("name the event: its id, or at least six characters of it"))
+		if err := checkArguments(cmd); err != nil {
+			return usage(err)
 		}
 		cfg, err := load()
 		if err != nil {
@@ -72,7 +114,7 @@ func withInbox(action func(context.Context, config.Config, *cli.Command, *app.In
 		if err != nil {
 			return err
 		}
-		return errors.Join(action(ctx, cfg, cmd, in), in.Close())
+		return errors.Join(action(app.AsCommandUser(ctx), cfg, cmd, in), in.Close())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,10 @@ var (
 	_ handlers.Events    = (*sqlite.DB)(nil)
 	_ handlers.Documents = (*sqlite.DB)(nil)
 	_ handlers.Readiness = (*sqlite.DB)(nil)
+	_ handlers.Problems  = (*sqlite.DB)(nil)
+	_ handlers.Runs      = (*sqlite.DB)(nil)
+	_ handlers.Audit     = (*sqlite.DB)(nil)
+	_ handlers.Holds     = (*sqlite.DB)(nil)
 	_ posting.Memory     = (*sqlite.DB)(nil)
 	_ posting.Site       = (*erpnext.Client)(nil)
 	_ worker.Observer    = observer{}
@@ -58,6 +63,7 @@ type App struct {
 	heart    *heartbeat
 	public   *listener
 	operator *listener
+	started  chan struct{} // a run was started by the API
 	stops    []step
 }
 
@@ -71,7 +77,7 @@ type step struct {
 // request and claims no event before Run. When anything fails, what was opened
 // is closed again.
 func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
-	a := &App{log: o.Log}
+	a := &App{log: o.Log, started: make(chan struct{}, 1)}
 	if err := a.open(ctx, cfg, o); err != nil {
 		return nil, errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 	}
@@ -110,11 +116,13 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if a.poster, err = newPoster(cfg, a.site, a.inbox, o); err != nil {
 		return err
 	}
-	if a.operator, err = a.openOperator(cfg, reg, o.Log); err != nil {
+	a.registerInbox(reg, names(sources))
+	public := a.publicOptions(cfg, sources, alerts, reg, o.Log)
+	if a.operator, err = a.openOperator(cfg, public, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
 	}
 	a.openWorkers(cfg, sources, alerts, reg, o)
-	if a.public, err = a.openPublic(cfg, sources, alerts, reg, o.Log); err != nil {
+	if a.public, err = a.openPublic(cfg, public); err != nil {
 		return fmt.Errorf("bind public listener: %w", err)
 	}
 	return nil
@@ -197,12 +205,12 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o
 	}), nil
 }
 
-func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {
-	replays := newReplays(reg)
+func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {
 	handler := handlers.Operator(handlers.OperatorOptions{
 		Ready: a.inbox, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
+		Problems: a.inbox, Runs: starter{a.inbox, a.started}, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
+		Rejected: doorkeeper{a.inbox, public},
 		Metrics:  promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
-		Replayed: func() { replays.WithLabelValues("manual").Inc() },
 		DocType:  []string{erpnext.DocCustomer, erpnext.DocSalesOrder, erpnext.DocPaymentEntry},
 		DeskURL:  DeskURL(cfg.ERPNext.URL),
 	})
@@ -215,7 +223,7 @@ func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zero
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.heart = &heartbeat{
-		Deliverer: &deliverer{sources: sources, poster: a.poster}, Observer: observer{alerts},
+		Deliverer: traced{&deliverer{sources: sources, poster: a.poster}}, Observer: observer{alerts},
 		every: cfg.Heartbeat, send: a.inbox.Beat, ask: a.site.LoggedUser, log: o.Log, began: time.Now(),
 	}
 	a.heart.register(reg)
@@ -229,17 +237,28 @@ func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *
 	})
 }
 
-func (a *App) openPublic(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) (*listener, error) {
+// publicOptions also start what keeps the refused requests.
+func (a *App) publicOptions(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) handlers.PublicOptions {
+	o := intakeOptions(cfg, sources, a.inbox)
+	kept := newKeeper(a.inbox, reg, log, names(sources))
+	go kept.run()
+	a.onStop("rejected requests", kept.stop)
+	o.Ready, o.MaxBody, o.TrustedProxies = a.inbox, cfg.MaxBody, cfg.TrustedProxies
+	o.Rejected, o.Keep, o.Registerer, o.Log = alerts.Rejected, kept.keep, reg, log
+	return o
+}
+
+// intakeOptions are what decides whether a delivery is taken.
+func intakeOptions(cfg config.Config, sources map[string]source, inbox handlers.Inbox) handlers.PublicOptions {
 	intake := make(map[string]handlers.Source, len(sources))
 	for name, src := range sources {
 		intake[name] = src
 	}
-	handler := handlers.Public(handlers.PublicOptions{
-		Inbox: a.inbox, Ready: a.inbox, Sources: intake, MaxBody: cfg.MaxBody,
-		TrustedProxies: cfg.TrustedProxies, AllowedSenders: cfg.AllowedSenders,
-		Rejected: alerts.Rejected, Registerer: reg, Log: log,
-	})
-	l, err := listen(cfg.Addr, handler, writeTimeout, log)
+	return handlers.PublicOptions{Inbox: inbox, Sources: intake, AllowedSenders: cfg.AllowedSenders}
+}
+
+func (a *App) openPublic(cfg config.Config, o handlers.PublicOptions) (*listener, error) {
+	l, err := listen(cfg.Addr, handlers.Public(o), writeTimeout, o.Log)
 	if err == nil {
 		a.onStop("public listener", l.stop)
 	}

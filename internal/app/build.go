@@ -36,14 +36,6 @@ func registerBuild(reg prometheus.Registerer) {
 	}, []string{"version", "commit", "go"}).WithLabelValues(Version(), Commit(), runtime.Version()).Set(1)
 }
 
-func newReplays(reg prometheus.Registerer) *prometheus.CounterVec {
-	v := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "ledgerhook_replays_total", Help: "Events put back to be tried again, by what asked for it.",
-	}, []string{"trigger"})
-	v.WithLabelValues("manual")
-	return v
-}
-
 // DeskURL makes links to documents in ERPNext's desk.
 func DeskURL(site string) func(doctype, name string) string {
 	return func(doctype, name string) string {

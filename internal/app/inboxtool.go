@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
-	"github.com/ledgerhook/ledgerhook/internal/posting"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/rs/zerolog"
 )
@@ -51,12 +51,12 @@ func (t *InboxTool) Close() error { return t.inbox.Close() }
 
 // ListOptions are the filters of a listing, as given on the command line.
 type ListOptions struct {
-	State, Source, Topic, Since, Query string
-	Limit                              int
+	State, Source, Topic, Since, Query, Class, Group string
+	Limit                                            int
 }
 
 func (o ListOptions) filter(now time.Time) (event.Filter, error) {
-	f := event.Filter{State: event.State(o.State), Source: o.Source, Topic: o.Topic, Query: o.Query, Limit: o.Limit}
+	f := event.Filter{State: event.State(o.State), Source: o.Source, Topic: o.Topic, Query: o.Query, Class: o.Class, Group: o.Group, Limit: o.Limit}
 	switch f.State {
 	case "", event.Pending, event.Done, event.Ignored, event.Dead:
 	default:
@@ -138,8 +138,26 @@ func (t *InboxTool) Show(ctx context.Context, id string) error {
 	for _, a := range v.History {
 		said := strings.Join(strings.Fields(a.Error+" "+a.Detail), " ")
 		fmt.Fprintf(w, "try %d\t%s\t%s %s %s\n", a.Number, a.StartedAt.Format(time.RFC3339), a.Result, a.Class, said)
+		for _, c := range a.Calls {
+			fmt.Fprintf(w, "\t%s\t%s\n", c.StartedAt.Format(time.RFC3339), callLine(c))
+		}
 	}
 	return w.Flush()
+}
+
+// callLine is one call to ERPNext: what was asked, what came of it, what was sent.
+func callLine(c handlers.CallView) string {
+	answer := "no answer"
+	if c.Status != 0 {
+		answer = strconv.Itoa(c.Status)
+	}
+	line := fmt.Sprintf("%s %s -> %s in %d ms", c.Method, strings.TrimPrefix(c.Op, "erpnext."), answer, c.TookMS)
+	for _, more := range []string{c.Class, c.Message, c.Request} {
+		if more != "" {
+			line += " " + more
+		}
+	}
+	return line
 }
 
 // Replay puts an event back to be tried again.
@@ -148,56 +166,6 @@ func (t *InboxTool) Replay(ctx context.Context, id string) error {
 		return unknownEvent(id, err)
 	}
 	return t.done("pending", id, "is pending again: a running service takes it within half a minute")
-}
-
-// DryRun prints the documents that an event would make with today's books and
-// sheet, and makes none. It reads from ERPNext.
-func (t *InboxTool) DryRun(ctx context.Context, cfg config.Config, id string) error {
-	ev, _, _, err := t.inbox.Get(ctx, id)
-	if err != nil {
-		return unknownEvent(id, err)
-	}
-	plan, ignored, err := t.plan(ctx, cfg, ev)
-	if err != nil {
-		return withHint(err)
-	}
-	if ignored != "" {
-		_, err = fmt.Fprintf(t.out, "nothing to book: %s\n", ignored)
-		return err
-	}
-	return t.encode(plan)
-}
-
-func (t *InboxTool) plan(ctx context.Context, cfg config.Config, ev event.Event) (posting.Plan, string, error) {
-	sources, err := openSources(cfg, nil)
-	if err != nil {
-		return posting.Plan{}, "", err
-	}
-	src, ok := sources[ev.Source]
-	if !ok {
-		return posting.Plan{}, "", fmt.Errorf("the event's source %s is not configured", ev.Source)
-	}
-	content, err := src.Decode(ev)
-	if err != nil {
-		return posting.Plan{}, "", err
-	}
-	site, err := OpenSite(cfg, nil, zerolog.Nop())
-	if err != nil {
-		return posting.Plan{}, "", err
-	}
-	poster, err := newPoster(cfg, site, t.inbox, Options{})
-	if err != nil {
-		return posting.Plan{}, "", err
-	}
-	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
-	var plan posting.Plan
-	switch {
-	case content.Order != nil:
-		plan, err = poster.PlanOrder(ctx, origin, *content.Order)
-	case content.Payment != nil:
-		plan, err = poster.PlanPayment(ctx, origin, *content.Payment)
-	}
-	return plan, content.Ignored, err
 }
 
 // withHint adds what a person can do about a failure.

@@ -17,8 +17,8 @@ const (
 )
 
 // Run serves until ctx ends or a listener fails, then stops in order: the
-// public listener, the claims, the deliveries in hand, the alerts, the
-// operator's listener, the inbox. What could not be finished is handed back to
+// public listener, the claims, the deliveries in hand, the operator's listener,
+// what keeps refused requests, the alerts, the inbox. What could not be finished is handed back to
 // the inbox, or found there after its lease.
 func (a *App) Run(ctx context.Context, retention time.Duration) error {
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
@@ -30,6 +30,7 @@ func (a *App) Run(ctx context.Context, retention time.Duration) error {
 		return a.endDeliveries(ctx, done)
 	}})
 	go a.sweep(working, retention)
+	go a.carryRuns(working)
 	go a.warm(working)
 	go a.heart.run(working)
 	a.operator.start()

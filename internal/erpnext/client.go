@@ -475,20 +475,22 @@ func (c *Client) send(ctx context.Context, r request, authorization string) (*re
 	}
 	start := time.Now()
 	answer, err := roundTrip(c.http, r.op, req)
-	code := "error"
+	code, status := "error", 0
 	if answer != nil {
-		code = strconv.Itoa(answer.status)
+		status = answer.status
+		code = strconv.Itoa(status)
 	}
 	took := time.Since(start)
 	c.metrics.observe(r, code, took)
 	c.log.Debug().Str("op", r.op).Str("code", code).Dur("took", took).Msg("erpnext called")
-	if err != nil {
-		return nil, err
-	}
-	if answer.status < 200 || answer.status > 299 {
+	if err == nil && (status < 200 || status > 299) {
 		f := classify(r, answer)
 		f.Detail = hide(f.Detail, authorization)
-		return nil, f
+		err = f
+	}
+	traced(ctx, r, start, took, status, err)
+	if err != nil {
+		return nil, err
 	}
 	return answer, nil
 }

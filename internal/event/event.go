@@ -5,8 +5,6 @@ package event
 
 import (
 	"crypto/sha256"
-	"encoding/base32"
-	"strings"
 	"time"
 )
 
@@ -56,13 +54,14 @@ type Event struct {
 	Class    string // fault kind of the last failed attempt, or ""
 	Reason   string // why it is ignored, waiting or dead; no customer data
 	Hint     string // what a person can do about it
+	DocType  string // what the failed call was about: "Sales Order"; "" = no call, or no one document
 }
 
 // NewID derives an event's id from its unique pair, so that a repeated
 // delivery is answered with the id of the first one without reading it.
 func NewID(source, providerID string) string {
 	sum := sha256.Sum256([]byte(source + "\x00" + providerID))
-	return "ev_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:15]))
+	return "ev_" + base32Of(sum[:15])
 }
 
 // Receipt is the inbox's answer to an event that was put. Either answer means
@@ -100,6 +99,8 @@ type Outcome struct {
 	Reason    string    // constant or normalised text without customer data
 	Hint      string
 	Detail    string // the far side's own words; private, kept with the attempt
+	DocType   string // what the failed call was about, else ""
+	Exchanges []Exchange
 	WaitsFor  string // result "waiting": the document key whose posting wakes it
 	Free      bool   // the attempt is not counted: nothing was tried (breaker, shutdown)
 	Documents []Document
@@ -117,17 +118,20 @@ type Attempt struct {
 	Reason    string
 	Hint      string
 	Detail    string
+	Exchanges []Exchange // nil once retention took them
 }
 
 // Filter chooses events of a listing. Zero fields do not restrict.
 type Filter struct {
-	State  State
-	Source string
-	Topic  string
-	Since  time.Time // received at or after
-	Query  string    // part of an id, provider id or subject
-	Cursor string    // where the last page ended
-	Limit  int       // 0 = 50
+	State  State     `json:"state,omitempty"`
+	Source string    `json:"source,omitempty"`
+	Topic  string    `json:"topic,omitempty"`
+	Since  time.Time `json:"since,omitzero"`  // received at or after
+	Query  string    `json:"q,omitempty"`     // part of an id, provider id or subject
+	Class  string    `json:"class,omitempty"` // fault kind of the last failed attempt
+	Group  string    `json:"group,omitempty"` // Cause.ID of dead letters
+	Cursor string    `json:"-"`               // where the last page ended
+	Limit  int       `json:"-"`               // 0 = 50
 }
 
 // Stats is the inbox at a glance.

@@ -46,6 +46,9 @@ func newIntake(o PublicOptions) *intake {
 	if o.Rejected == nil {
 		o.Rejected = func(string, string) {}
 	}
+	if o.Keep == nil {
+		o.Keep = func(event.Rejection) {}
+	}
 	return &intake{
 		PublicOptions: o,
 		metrics:       newIntakeMetrics(o.Registerer, o.Sources),
@@ -59,7 +62,8 @@ func newIntake(o PublicOptions) *intake {
 func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	name := chi.URLParam(r, "source")
-	ev, receipt, err := in.accept(w, r, name, start)
+	d := delivery{at: start}
+	ev, receipt, err := in.accept(w, r, name, &d)
 	if _, known := in.Sources[name]; !known {
 		name = unknownSource // a stranger's text is neither a label nor a log field
 	}
@@ -73,6 +77,7 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in.log(r.Context(), name, outcome, ev, receipt, err, start)
 	if err != nil {
 		in.Rejected(name, outcome)
+		in.keep(r, name, d, err)
 	}
 }
 
@@ -82,7 +87,7 @@ type taken struct {
 	Event  string `json:"event"`
 }
 
-func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, now time.Time) (event.Event, event.Receipt, error) {
+func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, d *delivery) (event.Event, event.Receipt, error) {
 	src, ok := in.Sources[name]
 	if !ok {
 		return event.Event{}, event.Receipt{}, fault.New(fault.NotFound, "handlers.intake", "no such source")
@@ -90,29 +95,41 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, no
 	if r.Method != http.MethodPost {
 		return event.Event{}, event.Receipt{}, fault.New(fault.BadMethod, "handlers.intake", "not a POST")
 	}
-	if !in.allowed(name, middleware.GetClientIPAddr(r.Context())) {
-		return event.Event{}, event.Receipt{}, fault.New(fault.Forbidden, "handlers.intake", "the sender's address is not allowed")
-	}
-	if err := readable(r.Header); err != nil {
+	if err := in.welcome(name, middleware.GetClientIPAddr(r.Context()), r.Header); err != nil {
+		d.glance(r)
 		return event.Event{}, event.Receipt{}, err
 	}
 	body, err := in.read(w, r)
 	if err != nil {
 		return event.Event{}, event.Receipt{}, err
 	}
-	ev, err := src.Open(r.Context(), r.Header, body, now)
+	d.body, d.whole = body, true
+	return in.take(r.Context(), src, name, r.Header, *d)
+}
+
+// welcome refuses what can be told from the sender and the headers alone.
+func (o PublicOptions) welcome(source string, addr netip.Addr, h http.Header) error {
+	if !o.allowed(source, addr) {
+		return fault.New(fault.Forbidden, "handlers.intake", "the sender's address is not allowed")
+	}
+	return readable(h)
+}
+
+// take has the source verify a delivery and puts its event into the inbox.
+func (o PublicOptions) take(ctx context.Context, src Source, name string, h http.Header, d delivery) (event.Event, event.Receipt, error) {
+	ev, err := src.Open(ctx, h, d.body, d.at)
 	if err != nil {
 		return event.Event{}, event.Receipt{}, err
 	}
-	ev.Source, ev.ReceivedAt = name, now.UTC()
+	ev.Source, ev.ReceivedAt = name, d.at.UTC()
 	ev.ID = event.NewID(ev.Source, ev.ProviderID)
-	receipt, err := in.Inbox.Put(r.Context(), ev)
+	receipt, err := o.Inbox.Put(ctx, ev)
 	return ev, receipt, err
 }
 
 // allowed holds the operator's list of networks that a source may send from.
-func (in *intake) allowed(source string, addr netip.Addr) bool {
-	networks, restricted := in.AllowedSenders[source]
+func (o PublicOptions) allowed(source string, addr netip.Addr) bool {
+	networks, restricted := o.AllowedSenders[source]
 	if !restricted {
 		return true
 	}

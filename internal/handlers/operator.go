@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	_ "embed"
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/url"
@@ -37,8 +38,13 @@ type OperatorOptions struct {
 	Metrics   http.Handler
 	Events    Events
 	Documents Documents
+	Problems  Problems
+	Runs      Runs
+	Audit     Audit
+	Rejected  Rejections
+	Holds     Holds
 	Token     string                            // "" = no token is asked for: only on loopback
-	Replayed  func()                            // counts a replay
+	Sources   []string                          // the configured sources
 	DocType   []string                          // DocTypes that GET documents searches
 	DeskURL   func(doctype, name string) string // link into ERPNext; nil = none
 }
@@ -46,7 +52,6 @@ type OperatorOptions struct {
 // Operator builds the operator's handler: metrics and health for everybody who
 // reaches it, profiles and the event API for the token's holder.
 func Operator(o OperatorOptions) http.Handler {
-	api := &eventAPI{o}
 	r := chi.NewRouter()
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, fault.New(fault.NotFound, "handlers.route", "no such path"))
@@ -56,12 +61,8 @@ func Operator(o OperatorOptions) http.Handler {
 	r.Method(http.MethodGet, "/metrics", o.Metrics)
 	r.Get("/api/v1/openapi.json", describe)
 	r.Group(func(r chi.Router) {
-		r.Use(bearer(o.Token), http.NewCrossOriginProtection().Handler)
-		r.Get("/api/v1/events", api.list)
-		r.Get("/api/v1/events/{id}", api.show)
-		r.Post("/api/v1/events/{id}/replay", api.replay)
-		r.Post("/api/v1/events/{id}/dismiss", api.dismiss)
-		r.Get("/api/v1/documents", api.document)
+		r.Use(bearer(o.Token), http.NewCrossOriginProtection().Handler, acting(o.Token))
+		o.routes(r)
 		r.HandleFunc("/debug/pprof/*", pprof.Index)
 		r.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 		r.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -69,6 +70,32 @@ func Operator(o OperatorOptions) http.Handler {
 		r.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	})
 	return r
+}
+
+func (o OperatorOptions) routes(r chi.Router) {
+	events := &eventAPI{o}
+	r.Get("/api/v1/events", events.list)
+	r.Get("/api/v1/events/{id}", events.show)
+	r.Post("/api/v1/events/{id}/replay", events.replay)
+	r.Post("/api/v1/events/{id}/dismiss", events.dismiss)
+	r.Get("/api/v1/documents", events.document)
+
+	runs := &runAPI{o}
+	r.Get("/api/v1/problems", runs.problems)
+	r.Get("/api/v1/replays", runs.list)
+	r.Post("/api/v1/replays", runs.plan)
+	r.Get("/api/v1/replays/{id}", runs.show)
+	r.Post("/api/v1/replays/{id}/start", runs.start)
+	r.Post("/api/v1/replays/{id}/cancel", runs.cancel)
+	r.Get("/api/v1/audit", runs.audit)
+
+	door := &doorAPI{o}
+	r.Get("/api/v1/rejected", door.rejected)
+	r.Get("/api/v1/rejected/{id}", door.show)
+	r.Post("/api/v1/rejected/verify", door.verify)
+	r.Get("/api/v1/status", door.status)
+	r.Post("/api/v1/pause", door.pause)
+	r.Post("/api/v1/resume", door.resume)
 }
 
 //go:embed openapi.json
@@ -98,6 +125,25 @@ func bearer(token string) func(http.Handler) http.Handler {
 	}
 }
 
+// acting says who acts, for the audit: whoever holds the token, or when none is
+// asked for whoever reaches the listener.
+func acting(token string) func(http.Handler) http.Handler {
+	who := "operator token"
+	if token == "" {
+		who = "anybody on the operator listener"
+	}
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			address, _, err := net.SplitHostPort(r.RemoteAddr)
+			if err != nil {
+				address = r.RemoteAddr
+			}
+			actor := event.Actor{Name: who, Via: "api", Address: address}
+			next.ServeHTTP(w, r.WithContext(event.WithActor(r.Context(), actor)))
+		})
+	}
+}
+
 // EventView is an event as the API and the command line show it.
 type EventView struct {
 	ID              string         `json:"id"`
@@ -112,6 +158,7 @@ type EventView struct {
 	DueAt           *time.Time     `json:"due_at"`
 	Class           string         `json:"class"`
 	Error           string         `json:"error"`
+	DocType         string         `json:"doctype,omitempty"` // what the failed call was about
 	Hint            string         `json:"hint,omitempty"`
 	Documents       []DocumentView `json:"documents"`
 	History         []AttemptView  `json:"history,omitempty"`
@@ -135,6 +182,22 @@ type AttemptView struct {
 	Error     string    `json:"error"`
 	Hint      string    `json:"hint,omitempty"`
 	Detail    string    `json:"detail,omitempty"`
+
+	Calls []CallView `json:"calls,omitempty"`
+}
+
+// CallView is one call to ERPNext of an attempt, without customer data.
+type CallView struct {
+	Op        string    `json:"op"`
+	Method    string    `json:"method"`
+	DocType   string    `json:"doctype,omitempty"`
+	StartedAt time.Time `json:"started_at"`
+	TookMS    int64     `json:"took_ms"`
+	Request   string    `json:"request,omitempty"` // JSON with its texts withheld
+	Status    int       `json:"status,omitempty"`  // 0 = no answer
+	ExcType   string    `json:"exc_type,omitempty"`
+	Message   string    `json:"message,omitempty"`
+	Class     string    `json:"class,omitempty"` // "" = it worked
 }
 
 // NewEventView shows an event with what it led to. url makes a document's link
@@ -143,7 +206,7 @@ func NewEventView(ev event.Event, attempts []event.Attempt, docs []event.Documen
 	v := EventView{
 		ID: ev.ID, Source: ev.Source, Provider: ev.Provider, Topic: ev.Topic, ProviderEventID: ev.ProviderID,
 		Subject: ev.Subject, State: ev.State, Attempts: ev.Attempts, ReceivedAt: ev.ReceivedAt,
-		Class: ev.Class, Error: ev.Reason, Hint: ev.Hint, Documents: []DocumentView{},
+		Class: ev.Class, Error: ev.Reason, DocType: ev.DocType, Hint: ev.Hint, Documents: []DocumentView{},
 	}
 	if ev.State == event.Pending {
 		v.DueAt = &ev.DueAt
@@ -164,10 +227,21 @@ func NewEventView(ev event.Event, attempts []event.Attempt, docs []event.Documen
 	for _, a := range attempts {
 		v.History = append(v.History, AttemptView{
 			Number: a.Number, StartedAt: a.StartedAt, TookMS: a.Took.Milliseconds(),
-			Result: a.Result, Class: a.Class, Error: a.Reason, Hint: a.Hint, Detail: a.Detail,
+			Result: a.Result, Class: a.Class, Error: a.Reason, Hint: a.Hint, Detail: a.Detail, Calls: callViews(a.Exchanges),
 		})
 	}
 	return v
+}
+
+func callViews(calls []event.Exchange) []CallView {
+	views := make([]CallView, 0, len(calls))
+	for _, x := range calls {
+		views = append(views, CallView{
+			Op: x.Op, Method: x.Method, DocType: x.DocType, StartedAt: x.StartedAt, TookMS: x.Took.Milliseconds(),
+			Request: x.Request, Status: x.Status, ExcType: x.ExcType, Message: x.Message, Class: x.Class,
+		})
+	}
+	return views
 }
 
 type eventAPI struct{ OperatorOptions }
@@ -175,7 +249,7 @@ type eventAPI struct{ OperatorOptions }
 func (a *eventAPI) list(w http.ResponseWriter, r *http.Request) {
 	f, err := parseFilter(r.URL.Query())
 	if err != nil {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "bad_filter", "detail": err.Error()})
+		badRequest(w, "bad_filter", err)
 		return
 	}
 	events, next, err := a.Events.List(r.Context(), f)
@@ -193,7 +267,7 @@ func (a *eventAPI) list(w http.ResponseWriter, r *http.Request) {
 func parseFilter(q url.Values) (event.Filter, error) {
 	f := event.Filter{
 		State: event.State(q.Get("state")), Source: q.Get("source"), Topic: q.Get("topic"),
-		Query: q.Get("q"), Cursor: q.Get("cursor"),
+		Query: q.Get("q"), Class: q.Get("class"), Group: q.Get("group"), Cursor: q.Get("cursor"),
 	}
 	if text := q.Get("since"); text != "" {
 		since, err := time.Parse(time.RFC3339, text)
@@ -202,14 +276,27 @@ func parseFilter(q url.Values) (event.Filter, error) {
 		}
 		f.Since = since
 	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 500 {
-			return f, fault.New(fault.Malformed, "handlers.filter", "limit is not a number from 1 to 500")
-		}
-		f.Limit = n
+	var err error
+	f.Limit, err = parseLimit(q)
+	return f, err
+}
+
+// parseLimit reads how long a page is; 0 when nobody says.
+func parseLimit(q url.Values) (int, error) {
+	text := q.Get("limit")
+	if text == "" {
+		return 0, nil
 	}
-	return f, nil
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 500 {
+		return 0, fault.New(fault.Malformed, "handlers.filter", "limit is not a number from 1 to 500")
+	}
+	return n, nil
+}
+
+// badRequest answers what the caller got wrong, in our own words.
+func badRequest(w http.ResponseWriter, word string, err error) {
+	writeJSON(w, http.StatusBadRequest, map[string]string{"error": word, "detail": err.Error()})
 }
 
 func (a *eventAPI) show(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +314,6 @@ func (a *eventAPI) replay(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	a.Replayed()
 	writeJSON(w, http.StatusOK, map[string]string{"status": "pending", "event": id})
 }
 

@@ -18,6 +18,7 @@ import (
 type fakeEvents struct {
 	filter   event.Filter
 	replayed string
+	by       event.Actor
 	reason   string
 }
 
@@ -33,14 +34,14 @@ func (f *fakeEvents) Get(_ context.Context, id string) (event.Event, []event.Att
 	doc := event.Document{DocType: "Sales Order", Name: "SAL-ORD-2026-00001", Key: "shopify/x/order/1"}
 	alias := doc
 	alias.Key = "shopify/x/order-name/1001"
-	return event.Event{ID: id, State: event.Done, Body: []byte("canary-body")}, []event.Attempt{{Number: 1, Result: "done"}}, []event.Document{doc, alias}, nil
+	return event.Event{ID: id, State: event.Done, Body: []byte("canary-body")}, []event.Attempt{{Number: 1, Result: "done", Exchanges: []event.Exchange{{Op: "erpnext.create Sales Order", Took: time.Second, Status: 200}}}}, []event.Document{doc, alias}, nil
 }
 
-func (f *fakeEvents) Replay(_ context.Context, id string) error {
+func (f *fakeEvents) Replay(ctx context.Context, id string) error {
 	if id == "ev_leased" {
 		return fault.New(fault.Conflict, "store.replay", "it is being delivered")
 	}
-	f.replayed = id
+	f.replayed, f.by = id, event.ActorOf(ctx)
 	return nil
 }
 
@@ -54,11 +55,16 @@ func (f *fakeEvents) Document(_ context.Context, doctype, key string) (event.Doc
 }
 
 func newOperator(token string) (http.Handler, *fakeEvents) {
+	return newDesk(token, &fakeDesk{})
+}
+
+func newDesk(token string, desk *fakeDesk) (http.Handler, *fakeEvents) {
 	events := &fakeEvents{}
 	return handlers.Operator(handlers.OperatorOptions{
 		Ready:   readyFunc(func(context.Context) error { return nil }),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
-		Events:  events, Documents: events, Token: token, Replayed: func() {},
+		Events:  events, Documents: events, Token: token, Sources: []string{"shopify", "stripe"},
+		Problems: desk, Runs: desk, Audit: desk, Rejected: desk, Holds: desk,
 		DocType: []string{"Sales Order", "Payment Entry"},
 		DeskURL: func(doctype, name string) string { return "https://erp.example.com/" + doctype + "/" + name },
 	}), events
@@ -100,11 +106,11 @@ func TestOperatorTokenGuardsDataButNotHealth(t *testing.T) {
 
 func TestEventAPI(t *testing.T) {
 	h, events := newOperator("")
-	w := ask(h, "GET", "/api/v1/events?state=pending&source=shopify&topic=orders/create&since=2026-03-01T00:00:00Z&q=55&cursor=c&limit=7", "")
+	w := ask(h, "GET", "/api/v1/events?state=pending&source=shopify&topic=orders/create&since=2026-03-01T00:00:00Z&q=55&class=rejected&group=pr_x&cursor=c&limit=7", "")
 	if w.Code != 200 || strings.Contains(w.Body.String(), "canary-body") || !strings.Contains(w.Body.String(), `"due_at":"1970-01-01T00:01:00Z"`) {
 		t.Errorf("list = %d %s", w.Code, w.Body)
 	}
-	want := event.Filter{State: "pending", Source: "shopify", Topic: "orders/create", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Query: "55", Cursor: "c", Limit: 7}
+	want := event.Filter{State: "pending", Source: "shopify", Topic: "orders/create", Since: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Query: "55", Class: "rejected", Group: "pr_x", Cursor: "c", Limit: 7}
 	if events.filter != want {
 		t.Errorf("filter %+v, want %+v", events.filter, want)
 	}
@@ -115,7 +121,10 @@ func TestEventAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(v.Documents) != 1 || v.Documents[0].URL != "https://erp.example.com/Sales Order/SAL-ORD-2026-00001" || len(v.History) != 1 {
-		t.Errorf("show = %s, want the order once, with its link, and one attempt", w.Body)
+		t.Fatalf("show = %s, want the order once, with its link, and one attempt", w.Body)
+	}
+	if calls := v.History[0].Calls; len(calls) != 1 || calls[0].Op != "erpnext.create Sales Order" || calls[0].TookMS != 1000 || calls[0].Status != 200 {
+		t.Errorf("the attempt's calls are %+v", calls)
 	}
 	for path, code := range map[string]int{"/api/v1/events/ev_b": 404, "/api/v1/events?since=yesterday": 400, "/api/v1/events?limit=0": 400} {
 		if w := ask(h, "GET", path, ""); w.Code != code {

@@ -49,6 +49,7 @@ type PublicOptions struct {
 	TrustedProxies []string                  // CIDRs whose X-Forwarded-For counts
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	Rejected       func(source, outcome string)
+	Keep           func(event.Rejection) // takes refused requests of known sources; must not block; nil = they are not kept
 	Registerer     prometheus.Registerer
 	Log            zerolog.Logger
 }

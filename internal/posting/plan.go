@@ -15,6 +15,7 @@ type Planned struct {
 	Key     string `json:"key,omitempty"`
 	Exists  string `json:"exists,omitempty"` // ERPNext's name, when it is there already
 	Body    any    `json:"body,omitempty"`   // what would be sent, when it is not
+	Wanted  any    `json:"-"`                // the body that one that is there is to be compared with; nil = nothing is wanted of it
 }
 
 // Plan is what posting would do. Note says what a person would be told.
@@ -27,6 +28,12 @@ type Plan struct {
 // It reads from ERPNext. SKUs are taken to be items, as Order does at first.
 func (p *Poster) PlanOrder(ctx context.Context, origin Origin, o commerce.Order) (Plan, error) {
 	desk := p.desk(origin)
+	if reason := desk.Orders.skips(o); reason != "" {
+		return Plan{Documents: []Planned{}, Note: reason}, nil
+	}
+	if o.Cancelled() {
+		return Plan{Documents: []Planned{}, Note: "the order is cancelled in the shop: its Sales Order is cancelled, or closed when goods or invoices went out; if there is none, none is made"}, nil
+	}
 	books, err := desk.books.get(ctx)
 	if err != nil {
 		return Plan{}, err
@@ -72,7 +79,7 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 func (p *Poster) planned(ctx context.Context, doctype, key string, body any) (Planned, error) {
 	name, ok, err := p.known(ctx, doctype, key)
 	if ok {
-		return Planned{DocType: doctype, Key: key, Exists: name}, err
+		return Planned{DocType: doctype, Key: key, Exists: name, Wanted: body}, err
 	}
 	return Planned{DocType: doctype, Key: key, Body: body}, err
 }

@@ -538,7 +538,7 @@ func TestPlansMakeNothing(t *testing.T) {
 		t.Fatalf("payment: %+v, %v", plan, err)
 	}
 	plan, err = p.PlanOrder(t.Context(), shop, anOrder())
-	if err != nil || plan.Documents[1].Exists != "SO-1" || plan.Documents[1].Body != nil {
+	if err != nil || plan.Documents[1].Exists != "SO-1" || plan.Documents[1].Body != nil || plan.Documents[1].Wanted.(erpnext.SalesOrder).Customer != "Ann Lee" {
 		t.Errorf("an order that exists: %+v, %v", plan, err)
 	}
 	if got := strings.Join(site.calls, ", "); got != "list Customer" {

@@ -47,8 +47,9 @@ func (p *Pool) attempt(c *event.Claim, probe bool, at time.Time) {
 	default:
 		a.fault = classified(ctx, err)
 		a.outcome = p.failed(c, probe, a.fault)
+		a.outcome.DocType = doctypeOf(a.fault)
 	}
-	a.outcome.Documents = d.Documents
+	a.outcome.Documents, a.outcome.Exchanges = d.Documents, d.Exchanges
 	p.finish(a)
 }
 
@@ -162,6 +163,16 @@ func evidenceOf(c *event.Claim, d Delivery, f *fault.Error) evidence {
 	default:
 		return silent
 	}
+}
+
+// doctypeOf reads what a failed call was about from its operation's name:
+// "erpnext.create Sales Order". Calls of functions are about no DocType.
+func doctypeOf(f *fault.Error) string {
+	verb, doctype, _ := strings.Cut(f.Op, " ")
+	if !strings.HasPrefix(verb, "erpnext.") || verb == "erpnext.call" {
+		return ""
+	}
+	return doctype
 }
 
 // finish settles the claim and tells metrics, log and observer.

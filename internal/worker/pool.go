@@ -54,12 +54,13 @@ type Deliverer interface {
 }
 
 // Delivery is what a Deliverer did. Beside an error it may still hold the
-// documents made so far; they are remembered.
+// documents made so far and the exchanges; they are remembered.
 type Delivery struct {
 	Ignored   string // not "": nothing to book, for this reason
 	Note      string // constant or normalised text without customer data
 	Documents []event.Document
-	Warn      *fault.Error // done, but a person should know
+	Exchanges []event.Exchange // what was said to and by ERPNext, free of customer data
+	Warn      *fault.Error     // done, but a person should know
 }
 
 // Observer hears of every attempt that was settled. It must not block.

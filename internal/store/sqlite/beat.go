@@ -41,6 +41,10 @@ WHERE id = ? AND state <> 'pending' RETURNING seq`, now, now, event.NewID(event.
 	if err != nil || seq == 0 {
 		return false, err
 	}
-	_, err = c.exec("DELETE FROM attempts WHERE seq = ?", seq)
-	return true, err
+	for _, history := range []string{"DELETE FROM attempts WHERE seq = ?", "DELETE FROM exchanges WHERE seq = ?"} {
+		if _, err := c.exec(history, seq); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

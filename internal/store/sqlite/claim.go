@@ -16,14 +16,21 @@ import (
 var ErrLeaseLost error = fault.New(fault.Conflict, "sqlite.Settle", "the lease on the event was lost")
 
 // nextDue walks the few events that nothing older blocks; of those, a subject
-// that is leased at the moment is passed over.
-const nextDue = `
+// that is leased at the moment is passed over. nextDueOf is the same of one
+// source: it never meets the events of a paused one, however many there are.
+const (
+	nextDue   = dueEvents + dueNow
+	nextDueOf = dueEvents + " AND e.source = ?" + dueNow
+
+	dueEvents = `
 SELECT e.seq, e.due_at FROM events AS e
-WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0 AND e.due_at <= ?
+WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0`
+	dueNow = ` AND e.due_at <= ?
   AND (e.subject = '' OR NOT EXISTS (
     SELECT 1 FROM events AS l
     WHERE l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq))
 ORDER BY e.due_at, e.seq LIMIT 1`
+)
 
 // leaseIt counts the attempt and fences off whoever had the event before.
 const leaseIt = `
@@ -32,8 +39,8 @@ UPDATE events SET token = token + 1, attempts = attempts + 1, tries = tries + 1,
 WHERE seq = ?
 RETURNING token, tries, source, subject, waits_for`
 
-// Claim leases the oldest due event whose subject is free; nil when there is
-// none. Events of one subject are handed out one at a time, oldest received
+// Claim leases the oldest due event whose subject is free and whose source is
+// not paused; nil when there is none. Events of one subject are handed out one at a time, oldest received
 // first: an older one that is due for a retry later holds back the younger
 // ones, an older one that waits for a document does not. After the lease has
 // run out the event can be claimed again, with a higher token.
@@ -82,9 +89,12 @@ const maxOrdered = 1000
 // into the order until none of them can be older than what it found, and
 // tells whether it stopped before that.
 func pick(c *conn, now string) (int64, bool, error) {
+	may, err := flowOf(c.texts)
+	if err != nil || may.stopped() {
+		return 0, false, err
+	}
 	for ordered, step := int64(0), int64(16); ; step *= 2 {
-		seq, due := int64(0), ""
-		err := c.query(nextDue, []driver.Value{now, now}, func(r row) { seq, due = r.int(0), r.text(1) })
+		seq, due, err := may.next(c, now)
 		if err != nil {
 			return 0, false, err
 		}
@@ -119,29 +129,52 @@ func leaseTo(w *conn, seq int64, now, until time.Time) (*event.Claim, error) {
 
 // whatIsDue gives the events that nothing older blocks, soonest first, and
 // until when another of the same subject is leased.
-const whatIsDue = `
+const (
+	whatIsDue   = dueAndLeased + " ORDER BY e.due_at"
+	whatIsDueOf = dueAndLeased + " AND e.source = ? ORDER BY e.due_at"
+
+	dueAndLeased = `
 SELECT e.due_at, coalesce((
   SELECT max(l.leased_until) FROM events AS l
   WHERE e.subject <> '' AND l.source = e.source AND l.subject = e.subject AND l.leased_until <> '' AND l.leased_until > ? AND l.seq <> e.seq), '')
-FROM events AS e WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0 ORDER BY e.due_at`
+FROM events AS e WHERE e.state = 'pending' AND e.ordered = 1 AND e.blocked = 0`
+)
 
 // NextDue tells when the next event becomes claimable: one that is due later,
-// or whose own or subject's lease runs out. Not ok: nothing is pending.
+// or whose own or subject's lease runs out. Not ok: nothing is pending, or what
+// is pending is paused.
 func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
+	const op = "sqlite.NextDue"
 	if err := db.orderArrivals(ctx); err != nil {
 		return time.Time{}, false, err
 	}
-	now := text(db.now())
-	rows, err := db.read.QueryContext(ctx, whatIsDue, now)
+	may, err := flowOf(db.texts(ctx))
 	if err != nil {
-		return time.Time{}, false, storeFault("sqlite.NextDue", err)
+		return time.Time{}, false, storeFault(op, err)
+	}
+	now, best := text(db.now()), ""
+	if may.all {
+		best, err = db.soonest(ctx, best, whatIsDue, now)
+	}
+	for _, source := range may.only {
+		if err == nil {
+			best, err = db.soonest(ctx, best, whatIsDueOf, now, source)
+		}
+	}
+	return moment(best), best != "", storeFault(op, err)
+}
+
+// soonest is the earlier of best ("" = never) and what the query finds.
+func (db *DB) soonest(ctx context.Context, best, query string, args ...any) (string, error) {
+	rows, err := db.read.QueryContext(ctx, query, args...)
+	if err != nil {
+		return "", err
 	}
 	defer rows.Close()
-	best := ""
 	for rows.Next() {
 		var due, leased string
 		if err := rows.Scan(&due, &leased); err != nil {
-			return time.Time{}, false, storeFault("sqlite.NextDue", err)
+			return "", err
 		}
 		if best != "" && due >= best {
 			break // sorted: nothing better can follow
@@ -150,7 +183,7 @@ func (db *DB) NextDue(ctx context.Context) (time.Time, bool, error) {
 			best = at
 		}
 	}
-	return moment(best), best != "", storeFault("sqlite.NextDue", rows.Err())
+	return best, rows.Err()
 }
 
 // Settle ends a claim with what came of it: the event's next state, a row of
@@ -245,7 +278,7 @@ UPDATE events SET state = ?, due_at = ?, settled_at = ?, waits_for = ?, waiting 
 	if err != nil || (o.Free && o.Class == "" && o.Reason == "") {
 		return err // nothing was tried: what the last try said still holds
 	}
-	_, err = s.c.exec("UPDATE events SET class = ?, reason = ?, hint = ? WHERE seq = ?", o.Class, o.Reason, o.Hint, s.seq)
+	_, err = s.c.exec("UPDATE events SET class = ?, reason = ?, hint = ?, doctype = ? WHERE seq = ?", o.Class, o.Reason, o.Hint, o.DocType, s.seq)
 	return err
 }
 
@@ -266,7 +299,10 @@ func (s *settlement) history() error {
 	}
 	_, err := s.c.exec("INSERT INTO attempts (seq, number, started_at, took_us, result, class, reason, hint, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		s.seq, s.number, s.claimedAt, o.Took.Microseconds(), o.Result, o.Class, o.Reason, o.Hint, o.Detail)
-	return err
+	if err != nil {
+		return err
+	}
+	return keepExchanges(s.c, s.seq, s.number, o.Exchanges)
 }
 
 // wakeOthers makes due what waited for one of the documents. They keep their

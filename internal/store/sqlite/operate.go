@@ -10,30 +10,69 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 )
 
+// remedy is what an operator does to an event, alone or in a run.
+type remedy struct {
+	action    event.Action
+	note      string
+	refuse    func(standing) string
+	statement string         // its first parameter is the time, its last the event,
+	args      []driver.Value // and these stand between
+}
+
+var replayed = remedy{
+	action: event.ActionReplay,
+	refuse: func(s standing) string {
+		if s.swept {
+			return "the body is no longer kept"
+		}
+		return ""
+	},
+	statement: `UPDATE events SET state = 'pending', due_at = ?, settled_at = '', waits_for = '', waiting = 0, blocked = 0,
+  leased_until = '', token = token + 1, tries = 0, class = '', reason = '', hint = '', doctype = '' WHERE seq = ?`,
+}
+
+func dismissed(reason string) remedy {
+	return remedy{
+		action: event.ActionDismiss, note: reason, args: []driver.Value{reason},
+		refuse: func(s standing) string {
+			if s.state != event.Dead && s.state != event.Pending {
+				return "it is " + string(s.state) + " already"
+			}
+			return ""
+		},
+		statement: `UPDATE events SET state = 'ignored', settled_at = ?, waits_for = '', waiting = 0,
+  leased_until = '', token = token + 1, class = '', hint = '', doctype = '', reason = ? WHERE seq = ?`,
+	}
+}
+
+// apply changes an event, or tells why it may not be changed.
+func (m remedy) apply(c *conn, s standing, now string) (string, error) {
+	refusal := m.refuse(s)
+	if s.leasedUntil > now {
+		refusal = "a worker has it at the moment"
+	}
+	if refusal != "" {
+		return refusal, nil
+	}
+	args := append(append([]driver.Value{now}, m.args...), s.seq)
+	if _, err := c.exec(m.statement, args...); err != nil {
+		return "", err
+	}
+	return "", s.of.order(c)
+}
+
 // Replay makes an event pending and due now, with its schedule of attempts
 // begun anew; its history stays. Conflict: a worker has it at the moment, or
 // retention took its body. NotFound: there is no such event.
 func (db *DB) Replay(ctx context.Context, id string) error {
-	return db.reopen(ctx, "sqlite.Replay", id, func(found standing) string {
-		if found.swept {
-			return "the body is no longer kept"
-		}
-		return ""
-	}, `UPDATE events SET state = 'pending', due_at = ?, settled_at = '', waits_for = '', waiting = 0, blocked = 0,
-  leased_until = '', token = token + 1, tries = 0, class = '', reason = '', hint = '' WHERE seq = ?`)
+	return db.remedy(ctx, "sqlite.Replay", id, replayed)
 }
 
 // Dismiss gives up on a dead or pending event: it becomes ignored, with the
-// reason. Conflict: a worker has it at the moment, or it is done or ignored
-// already. NotFound: there is no such event.
+// reason, and blocks its subject no longer. Conflict: a worker has it at the
+// moment, or it is done or ignored already. NotFound: there is no such event.
 func (db *DB) Dismiss(ctx context.Context, id, reason string) error {
-	return db.reopen(ctx, "sqlite.Dismiss", id, func(found standing) string {
-		if found.state != event.Dead && found.state != event.Pending {
-			return "it is " + string(found.state) + " already"
-		}
-		return ""
-	}, `UPDATE events SET state = 'ignored', settled_at = ?, waits_for = '', waiting = 0,
-  leased_until = '', token = token + 1, class = '', hint = '', reason = ? WHERE seq = ?`, reason)
+	return db.remedy(ctx, "sqlite.Dismiss", id, dismissed(reason))
 }
 
 // standing is where an event stands before an operator changes it.
@@ -45,9 +84,8 @@ type standing struct {
 	of          subject
 }
 
-// reopen changes an event on an operator's behalf. The statement's first
-// parameter is the time, its last the event; `more` are those between.
-func (db *DB) reopen(ctx context.Context, op, id string, refuse func(standing) string, statement string, more ...driver.Value) error {
+// remedy changes one event on behalf of the context's actor.
+func (db *DB) remedy(ctx context.Context, op, id string, m remedy) error {
 	full, err := db.fullID(ctx, op, id)
 	if err != nil {
 		return err
@@ -55,22 +93,19 @@ func (db *DB) reopen(ctx context.Context, op, id string, refuse func(standing) s
 	refusal := ""
 	err = db.write(ctx, op, func(c *conn) error {
 		now := text(db.now())
-		s, err := standingOf(c, full)
+		s, err := standingOf(c, "SELECT "+standingColumns+" WHERE id = ?", full)
 		if err != nil {
 			return err
 		}
-		refusal = refuse(s)
-		if s.leasedUntil > now {
-			refusal = "a worker has it at the moment"
-		}
-		if refusal != "" {
-			return nil
-		}
-		args := append(append([]driver.Value{now}, more...), s.seq)
-		if _, err := c.exec(statement, args...); err != nil {
+		if refusal, err = m.apply(c, s, now); err != nil || refusal != "" {
 			return err
 		}
-		return s.of.order(c)
+		if m.action == event.ActionReplay {
+			if err := countReplays(c, askedByHand, 1); err != nil {
+				return err
+			}
+		}
+		return note(c, now, event.ActorOf(ctx), string(m.action), full, m.note)
 	})
 	if err == nil && refusal != "" {
 		return fault.New(fault.Conflict, op, refusal)
@@ -81,9 +116,11 @@ func (db *DB) reopen(ctx context.Context, op, id string, refuse func(standing) s
 	return err
 }
 
-func standingOf(c *conn, id string) (standing, error) {
+const standingColumns = "seq, state, leased_until, swept, source, subject FROM events"
+
+func standingOf(c *conn, query string, which driver.Value) (standing, error) {
 	var s standing
-	err := c.query("SELECT seq, state, leased_until, swept, source, subject FROM events WHERE id = ?", []driver.Value{id}, func(r row) {
+	err := c.query(query, []driver.Value{which}, func(r row) {
 		s = standing{r.int(0), event.State(r.text(1)), r.text(2), r.int(3) != 0, subject{r.text(4), r.text(5)}}
 	})
 	return s, err

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -16,14 +17,16 @@ import (
 func TestNoStatementWalksATable(t *testing.T) {
 	db := openNew(t)
 	everything(t, db)
-	statements := []string{whatIsDue, countStates}
+	statements := []string{whatIsDue, whatIsDueOf, countStates, deadByCause}
 	for s := range db.w.c.stmts {
 		statements = append(statements, s)
 	}
 	if len(statements) < 30 {
 		t.Fatalf("only %d statements were seen", len(statements))
 	}
-	walks := []string{"SCAN counts", "SCAN c"} // a row per source and state
+	walks := []string{"SCAN counts", "SCAN c"}                         // a row per source and state
+	walks = append(walks, "SCAN pauses")                               // a row per source that is held by hand
+	walks = append(walks, "SCAN e USING COVERING INDEX events_causes") // dead letters only, and not the table
 	// Not walks: the writer looks at the events of its own commit, and NextDue
 	// stops at the first row that cannot be beaten.
 	walks = append(walks, "SCAN e USING INDEX events_due")
@@ -95,6 +98,12 @@ func everything(t *testing.T, db *DB) {
 		"ready":    db.Ready,
 		"beat":     func(ctx context.Context) error { _, err := db.Beat(ctx); return err },
 		"sweep":    func(ctx context.Context) error { _, err := db.Sweep(ctx, later, 10); return err },
+		"reject": func(ctx context.Context) error {
+			return db.Reject(ctx, event.RejectionBounds{PerSource: 1, Bytes: 1, Age: time.Hour}, event.Rejection{ID: "rj_1", Source: "shop"})
+		},
+		"unreject": func(ctx context.Context) error { return db.Unreject(ctx, "rj_1", "ev_1") },
+		"run":      func(ctx context.Context) error { return wholeRun(ctx, db) },
+		"hold":     func(ctx context.Context) error { return holdAndClaim(ctx, db) },
 	} {
 		if err := do(ctx); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -109,6 +118,30 @@ func settledBeat(t *testing.T, db *DB) {
 		t.Fatalf("beat: %v, %v", sent, err)
 	}
 	execOn(t, db, "UPDATE events SET state = 'ignored' WHERE source = 'heartbeat'")
+}
+
+func wholeRun(ctx context.Context, db *DB) error {
+	r, err := db.PlanRun(ctx, event.Run{Action: event.ActionReplay, Filter: event.Filter{Source: "shop"}})
+	if err != nil {
+		return err
+	}
+	if _, err := db.StartRun(ctx, r.ID); err != nil {
+		return err
+	}
+	if _, err := db.StepRun(ctx, r.ID, "test", 1); err != nil {
+		return err
+	}
+	_, err = db.CancelRun(ctx, r.ID)
+	return err
+}
+
+// holdAndClaim claims while another source is paused.
+func holdAndClaim(ctx context.Context, db *DB) error {
+	if err := db.Pause(ctx, "another", "by hand"); err != nil {
+		return err
+	}
+	_, err := db.Claim(ctx, time.Minute)
+	return errors.Join(err, db.Resume(ctx, "another"))
 }
 
 // plan is what SQLite answers to EXPLAIN QUERY PLAN.

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -16,7 +15,7 @@ import (
 )
 
 const eventColumns = `e.seq, e.id, e.source, e.provider, e.provider_id, e.delivery_id, e.topic, e.subject, e.secret_slot,
-  e.occurred_at, e.received_at, e.state, e.due_at, e.attempts, e.class, e.reason, e.hint`
+  e.occurred_at, e.received_at, e.state, e.due_at, e.attempts, e.class, e.reason, e.hint, e.doctype`
 
 // scanEvent reads eventColumns, and what `more` asks for after them.
 func scanEvent(scan func(...any) error, more ...any) (event.Event, int64, error) {
@@ -27,7 +26,7 @@ func scanEvent(scan func(...any) error, more ...any) (event.Event, int64, error)
 	)
 	err := scan(append([]any{
 		&seq, &e.ID, &e.Source, &e.Provider, &e.ProviderID, &e.DeliveryID, &e.Topic, &e.Subject, &e.SecretSlot,
-		&occurred, &received, &e.State, &due, &e.Attempts, &e.Class, &e.Reason, &e.Hint,
+		&occurred, &received, &e.State, &due, &e.Attempts, &e.Class, &e.Reason, &e.Hint, &e.DocType,
 	}, more...)...)
 	e.OccurredAt, e.ReceivedAt = moment(occurred), moment(received)
 	if e.State == event.Pending {
@@ -94,13 +93,17 @@ func (db *DB) attempts(ctx context.Context, seq int64, id string) ([]event.Attem
 		a := event.Attempt{EventID: id}
 		var started string
 		var took int64
-		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &a.Detail); err != nil {
+		var calls sql.NullString
+		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &a.Detail, &calls); err != nil {
 			return err
 		}
 		a.StartedAt, a.Took = moment(started), time.Duration(took)*time.Microsecond
+		var err error
+		a.Exchanges, err = readExchanges(calls.String)
 		all = append(all, a)
-		return nil
-	}, "SELECT number, started_at, took_us, result, class, reason, hint, detail FROM attempts WHERE seq = ? ORDER BY number", seq)
+		return err
+	}, `SELECT a.number, a.started_at, a.took_us, a.result, a.class, a.reason, a.hint, a.detail, x.calls
+FROM attempts a LEFT JOIN exchanges x ON x.seq = a.seq AND x.number = a.number WHERE a.seq = ? ORDER BY a.number`, seq)
 	return all, err
 }
 
@@ -177,7 +180,11 @@ func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, 
 			return nil, "", fault.New(fault.Malformed, op, "the cursor is not one of a listing")
 		}
 	}
-	parts, err := db.partitions(ctx, f)
+	cond, err := db.conditionOf(ctx, f)
+	if err != nil {
+		return nil, "", storeFault(op, err)
+	}
+	parts, err := db.partitions(ctx, f.Source, cond)
 	if err != nil {
 		return nil, "", storeFault(op, err)
 	}
@@ -185,7 +192,7 @@ func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, 
 	// among the first of each.
 	var found []listed
 	for _, p := range parts {
-		if found, err = db.listPart(ctx, found, p, f, before, limit+1); err != nil {
+		if found, err = db.listPart(ctx, found, p, cond, before, limit+1); err != nil {
 			return nil, "", storeFault(op, err)
 		}
 	}
@@ -210,39 +217,31 @@ type listed struct {
 // partition is all events of one source in one state.
 type partition struct{ source, state string }
 
-func (db *DB) partitions(ctx context.Context, f event.Filter) ([]partition, error) {
+func (db *DB) partitions(ctx context.Context, source string, cond condition) ([]partition, error) {
 	var all []partition
+	if cond.none {
+		return nil, nil
+	}
 	err := db.each(ctx, func(scan func(...any) error) error {
 		var p partition
 		if err := scan(&p.source, &p.state); err != nil {
 			return err
 		}
-		if (f.Source == "" || f.Source == p.source) && (f.State == "" || string(f.State) == p.state) {
+		if (source == "" || source == p.source) && (cond.state == "" || string(cond.state) == p.state) {
 			all = append(all, p)
 		}
 		return nil
-	}, "SELECT source, state FROM counts WHERE n > 0 AND (source <> ? OR source = ?)", event.Heartbeat, f.Source)
+	}, "SELECT source, state FROM counts WHERE n > 0 AND (source <> ? OR source = ?)", event.Heartbeat, source)
 	return all, err
 }
 
-func (db *DB) listPart(ctx context.Context, found []listed, p partition, f event.Filter, before int64, limit int) ([]listed, error) {
-	where, args := "e.source = ? AND e.state = ? AND e.seq < ?", []any{p.source, p.state, before}
-	if f.Topic != "" {
-		where, args = where+" AND e.topic = ?", append(args, f.Topic)
-	}
-	if !f.Since.IsZero() {
-		where, args = where+" AND e.received_at >= ?", append(args, text(f.Since))
-	}
-	if f.Query != "" {
-		part := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(f.Query) + "%"
-		where += ` AND (e.id LIKE ? ESCAPE '\' OR e.provider_id LIKE ? ESCAPE '\' OR e.subject LIKE ? ESCAPE '\')`
-		args = append(args, part, part, part)
-	}
+func (db *DB) listPart(ctx context.Context, found []listed, p partition, cond condition, before int64, limit int) ([]listed, error) {
+	args := append([]any{p.source, p.state, before}, cond.args...)
 	err := db.each(ctx, func(scan func(...any) error) error {
 		e, seq, err := scanEvent(scan)
 		found = append(found, listed{seq, e})
 		return err
-	}, "SELECT "+eventColumns+" FROM events e WHERE "+where+" ORDER BY e.seq DESC LIMIT ?", append(args, limit)...)
+	}, "SELECT "+eventColumns+" FROM events e WHERE e.source = ? AND e.state = ? AND e.seq < ?"+cond.where+" ORDER BY e.seq DESC LIMIT ?", append(args, limit)...)
 	return found, err
 }
 
@@ -250,8 +249,8 @@ func (db *DB) listPart(ctx context.Context, found []listed, p partition, f event
 // it.
 const sweepStep = 200
 
-// Sweep empties body and headers of done and ignored events that were settled
-// before the given time, at most limit of them, and tells how many. The events
+// Sweep empties body, headers and what was exchanged with ERPNext of done and
+// ignored events that were settled before the given time, at most limit of them, and tells how many. The events
 // stay, so that a late repeat is still known; pending and dead ones keep their
 // bodies, for somebody still needs them.
 func (db *DB) Sweep(ctx context.Context, settledBefore time.Time, limit int) (int, error) {
@@ -285,6 +284,9 @@ RETURNING seq`, []driver.Value{before, limit}, func(r row) { seqs = append(seqs,
 	}
 	for _, seq := range seqs {
 		if _, err := c.exec("DELETE FROM bodies WHERE seq = ?", seq); err != nil {
+			return 0, err
+		}
+		if err := eraseHistory(c, seq); err != nil {
 			return 0, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	groups := map[string]map[string]func(inbox){
 		"Put": puts, "Claim": claims, "Settle": settles, "Operate": operations, "Memory": memory, "Retention": retention, "Heartbeat": heartbeat,
+		"Causes": causes, "Runs": runs, "Audit": audits, "Pause": pauses, "Rejected": rejections,
 	}
 	for name, group := range groups {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,10 @@
+DROP TABLE rejected;
+DROP TABLE replays;
+DROP TABLE audit;
+DROP TABLE run_events;
+DROP TABLE runs;
+DROP TABLE pauses;
+DROP TABLE exchanges;
+DROP INDEX events_due_of;
+DROP INDEX events_causes;
+ALTER TABLE events DROP COLUMN doctype;
