@@ -48,7 +48,7 @@ func (p *Pool) attempt(c *event.Claim, probe bool, at time.Time) {
 		a.fault = classified(ctx, err)
 		a.outcome = p.failed(c, probe, a.fault)
 	}
-	a.outcome.Documents = d.Documents
+	a.outcome.Documents, a.outcome.Traces, a.outcome.Erase = d.Documents, d.Traces, d.Erase && err == nil
 	p.finish(a)
 }
 
@@ -145,7 +145,7 @@ func (p *Pool) failed(c *event.Claim, probe bool, f *fault.Error) event.Outcome 
 // what fails before ERPNext is asked.
 func evidenceOf(c *event.Claim, d Delivery, f *fault.Error) evidence {
 	if f == nil {
-		if d.Ignored != "" {
+		if d.Ignored != "" || d.Offline {
 			return silent
 		}
 		return works

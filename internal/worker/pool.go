@@ -60,6 +60,9 @@ type Delivery struct {
 	Note      string // constant or normalised text without customer data
 	Documents []event.Document
 	Warn      *fault.Error // done, but a person should know
+	Traces    []string     // whom the event mentions, see event.Outcome
+	Erase     bool         // see event.Outcome
+	Offline   bool         // ERPNext was not asked: the success says nothing of it
 }
 
 // Observer hears of every attempt that was settled. It must not block.

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
 	"slices"
@@ -38,26 +37,13 @@ func scanEvent(scan func(...any) error, more ...any) (event.Event, int64, error)
 
 // bySeq reads an event with its body.
 func (db *DB) bySeq(ctx context.Context, seq int64) (event.Event, error) {
-	var (
-		header sql.NullString
-		body   []byte
-	)
+	var header, body any
 	q := db.read.QueryRowContext(ctx, "SELECT "+eventColumns+", b.header, b.body FROM events e LEFT JOIN bodies b ON b.seq = e.seq WHERE e.seq = ?", seq)
 	e, _, err := scanEvent(q.Scan, &header, &body)
 	if err != nil {
 		return event.Event{}, err
 	}
-	if !header.Valid {
-		return e, nil // retention took it
-	}
-	e.Body = body
-	if body == nil {
-		e.Body = []byte{} // the driver makes no difference between empty and none
-	}
-	if header.String != "{}" {
-		err = json.Unmarshal([]byte(header.String), &e.Header)
-	}
-	return e, err
+	return e, db.fill(&e, header, body)
 }
 
 // Get gives an event with its body (nil once retention took it), its attempts
@@ -94,9 +80,11 @@ func (db *DB) attempts(ctx context.Context, seq int64, id string) ([]event.Attem
 		a := event.Attempt{EventID: id}
 		var started string
 		var took int64
-		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &a.Detail); err != nil {
+		var detail any
+		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &detail); err != nil {
 			return err
 		}
+		a.Detail = db.detail(id, detail)
 		a.StartedAt, a.Took = moment(started), time.Duration(took)*time.Microsecond
 		all = append(all, a)
 		return nil
@@ -246,7 +234,7 @@ func (db *DB) listPart(ctx context.Context, found []listed, p partition, f event
 // it.
 const sweepStep = 200
 
-// Sweep empties body and headers of done and ignored events that were settled
+// Sweep empties body, headers and attempts' details of done and ignored events that were settled
 // before the given time, at most limit of them, and tells how many. The events
 // stay, so that a late repeat is still known; pending and dead ones keep their
 // bodies, for somebody still needs them.
@@ -280,7 +268,7 @@ RETURNING seq`, []driver.Value{before, limit}, func(r row) { seqs = append(seqs,
 		return 0, err
 	}
 	for _, seq := range seqs {
-		if _, err := c.exec("DELETE FROM bodies WHERE seq = ?", seq); err != nil {
+		if err := empty(c, seq); err != nil {
 			return 0, err
 		}
 	}
