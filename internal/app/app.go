@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
+	"github.com/ledgerhook/ledgerhook/internal/privacy"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/ledgerhook/ledgerhook/internal/worker"
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +33,7 @@ var (
 	_ handlers.Documents = (*sqlite.DB)(nil)
 	_ handlers.Readiness = (*sqlite.DB)(nil)
 	_ posting.Memory     = (*sqlite.DB)(nil)
+	_ privacy.Inbox      = (*sqlite.DB)(nil)
 	_ posting.Site       = (*erpnext.Client)(nil)
 	_ worker.Observer    = observer{}
 )
@@ -113,7 +115,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 }
 
 func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*sqlite.DB, error) {
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log})
+	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log, Keys: cfg.BodyKeys})
 	if err != nil {
 		return nil, fmt.Errorf("open inbox: %w", err)
 	}
@@ -208,7 +210,7 @@ func (a *App) openOperator(cfg config.Config, reg *prometheus.Registry, log zero
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.pool = worker.New(worker.Options{
-		Queue: a.inbox, Deliverer: &deliverer{sources: sources, poster: a.poster}, Observer: observer{alerts},
+		Queue: a.inbox, Deliverer: &deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox)}, Observer: observer{alerts},
 		Sources: names(sources), LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand,
 	})
 }
