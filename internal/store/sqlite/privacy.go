@@ -56,6 +56,12 @@ func (db *DB) saltOf(ctx context.Context) ([]byte, error) {
 	return db.salt.key, nil
 }
 
+func (db *DB) forgetSalt() {
+	db.salt.mu.Lock()
+	defer db.salt.mu.Unlock()
+	db.salt.key = nil
+}
+
 func (db *DB) digests(ctx context.Context, traces []string) ([][]byte, error) {
 	if len(traces) == 0 {
 		return nil, nil

@@ -10,7 +10,7 @@ import (
 // to rest without sockets of its own.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	groups := map[string]map[string]func(inbox){
-		"Put": puts, "Claim": claims, "Settle": settles, "Operate": operations, "Memory": memory, "Retention": retention,
+		"Put": puts, "Claim": claims, "Settle": settles, "Operate": operations, "Memory": memory, "Retention": retention, "Privacy": personal,
 	}
 	for name, group := range groups {
 		t.Run(name, func(t *testing.T) {

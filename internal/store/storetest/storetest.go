@@ -39,6 +39,8 @@ type Store interface {
 	Forget(ctx context.Context, doctype, key string) error
 	Note(ctx context.Context, name string) (string, bool, error)
 	SetNote(ctx context.Context, name, value string) error
+
+	Personal
 }
 
 // lease is as long as no test's bubble of faked time runs by accident.
