@@ -32,11 +32,11 @@ func TestTraces(t *testing.T) {
 		{"a payment", event.Event{Body: []byte(`{"customer":"cus_1","metadata":{"shopify_order_id":"11"},"receipt_email":"a@b.de"}`)}, []string{"customer/cus_1", "email/a@b.de", "order/11"}},
 		{"a nested phone", event.Event{Body: []byte(`{"phone":{"phone_number":{"national_number":"0049-151-1234567"}}}`)}, []string{"phone/491511234567"}},
 		{"a global id", event.Event{Body: []byte(`{"order_id":"gid://shopify/Order/5"}`)}, []string{"order/5"}},
-		{"no JSON", event.Event{Body: []byte(`email=a@b.de&x`)}, []string{"email/email=a@b.de&x"}},
+		{"no JSON", event.Event{Body: []byte(`email=a@b.de&x`)}, []string{"email/a@b.de"}},
 		{"nobody", event.Event{Body: []byte(`{"id":7,"phone":"none"}`)}, nil},
 		{"no body", event.Event{Subject: "order/1"}, nil},
 	} {
-		if diff := cmp.Diff(c.want, privacy.Traces(c.ev)); diff != "" && c.name != "no JSON" {
+		if diff := cmp.Diff(c.want, privacy.Traces(c.ev)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
@@ -75,7 +75,9 @@ func newBench(t *testing.T) bench {
 	t.Cleanup(func() { _ = db.Close() })
 	b := bench{t, db, nil, dir, map[string]string{}}
 	b.desk = privacy.New(privacy.Options{Inbox: db, Dir: dir, Customer: "Customer", Keep: []string{"currency"},
-		Memory: func(email string) []event.Document { return []event.Document{{DocType: "Customer", Key: "email/" + email}} }})
+		Memory: func(email string) []event.Document {
+			return []event.Document{{DocType: "Customer", Key: "email/" + email}}
+		}})
 	b.settled("order", event.Event{Source: "shop", Topic: "orders/create", Subject: "order/11", Body: []byte(`{"id":11,"email":"ada@example.com","customer":{"id":7}}`)})
 	b.settled("refund", event.Event{Source: "shop", Topic: "refunds/create", Subject: "order/11", Body: []byte(`{"id":3,"order_id":11}`)})
 	b.settled("grace", event.Event{Source: "shop", Topic: "orders/create", Subject: "order/12", Body: []byte(`{"id":12,"email":"grace@example.com"}`)})

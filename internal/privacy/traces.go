@@ -15,7 +15,7 @@ import (
 const mostTraces = 100
 
 var (
-	address = regexp.MustCompile(`[^\s<>"'(),;:\[\]\\]+@[^\s<>"'(),;:\[\]\\@]+\.[^\s<>"'(),;:\[\]\\@.]+`)
+	address = regexp.MustCompile(`[^\s<>"'(),;:\[\]\\{}|=&?/@]+@[\pL\pN.-]+\.[\pL\pN-]+`)
 	digits  = regexp.MustCompile(`[^0-9]`)
 )
 
