@@ -71,7 +71,7 @@ func root() *cli.Command {
 			{Name: "serve", Usage: "run the service (the default)", Action: serve, OnUsageError: onUsageError},
 			demoCommand(), sandboxCommand(), sendCommand(), setupCommand(), doctorCommand(), initCommand(),
 			checkCommand(),
-			eventsCommand(), pauseCommand(), resumeCommand(), statusCommand(), benchCommand(), migrateCommand(),
+			eventsCommand(), pauseCommand(), resumeCommand(), statusCommand(), privacyCommand(), benchCommand(), migrateCommand(),
 			{Name: "healthcheck", Usage: "exit 0 when the service on this machine is ready", Action: healthcheck, OnUsageError: onUsageError},
 			versionCommand(),
 		},

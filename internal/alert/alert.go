@@ -27,6 +27,7 @@ const (
 	Forgery      Kind = "possible_forgery"      // a webhook that its provider contradicts
 	OnAccount    Kind = "payment_without_order" // booked, but on account
 	Attention    Kind = "attention"             // booked, but a person should know
+	Privacy      Kind = "privacy_request"       // somebody asks about personal data, or a shop has ended
 	Stuck        Kind = "stuck"                 // events that keep failing
 	Signatures   Kind = "signature_failures"    // requests whose signature does not fit
 	Intake       Kind = "requests_refused"      // requests refused for another reason

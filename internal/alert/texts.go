@@ -67,6 +67,11 @@ var manners = map[Kind]manner{
 		auto: "Nothing more: the documents are in ERPNext.",
 		fix:  "Look at the event and its documents.",
 	},
+	Privacy: {
+		title: "A request about personal data, or the end of a shop", severity: Warning, quiet: 30 * time.Minute, silent: true,
+		auto: "Nothing is changed in ERPNext: its documents are the merchant's to decide on.",
+		fix:  "Look at the event.",
+	},
 	Stuck: {
 		title: "Events keep failing", severity: Warning, quiet: 75 * time.Minute,
 		auto: "The events are retried for days before they are given up.",
@@ -105,6 +110,7 @@ var likely = map[fault.Kind]string{
 	fault.Undecodable: "The sender changed the form of its events.",
 	fault.Unmapped:    "The mapping sheet does not name an account, item or customer that is in use.",
 	fault.Mismatch:    "Taxes or rounding are set up differently in ERPNext and in the shop.",
+	fault.Sealed:      "A key was taken out of the configuration before everything was encrypted anew.",
 	fault.Forgery:     "A stolen secret or a replayed message; rarely, the provider corrected its record.",
 }
 

@@ -168,6 +168,8 @@ func (t *tracker) sort(r Report) (Kind, bool) {
 	}
 	k := r.Fault.Kind
 	switch {
+	case r.Outcome.State == event.Done && ofPrivacy(r):
+		return Privacy, true
 	case r.Outcome.State == event.Done && k == fault.Waiting:
 		return OnAccount, true
 	case r.Outcome.State == event.Done:
@@ -318,9 +320,16 @@ func ofProvider(r Report) bool {
 	return r.Fault != nil && r.Event.Provider != "" && strings.HasPrefix(r.Fault.Op, r.Event.Provider+".")
 }
 
+// ofPrivacy reports whether the attempt answered a request about personal data,
+// which does not involve ERPNext: such operations are named after it.
+func ofPrivacy(r Report) bool { return r.Fault != nil && strings.HasPrefix(r.Fault.Op, "privacy.") }
+
 // siteAnswered reports whether the attempt shows ERPNext at work, be it in
 // refusing.
 func siteAnswered(r Report) bool {
+	if ofPrivacy(r) {
+		return false
+	}
 	if r.Outcome.State == event.Done {
 		return true
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
+	"github.com/ledgerhook/ledgerhook/internal/privacy"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/ledgerhook/ledgerhook/internal/worker"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,7 @@ var (
 	_ handlers.Audit     = (*sqlite.DB)(nil)
 	_ handlers.Holds     = (*sqlite.DB)(nil)
 	_ posting.Memory     = (*sqlite.DB)(nil)
+	_ privacy.Inbox      = (*sqlite.DB)(nil)
 	_ posting.Site       = (*erpnext.Client)(nil)
 	_ worker.Observer    = observer{}
 )
@@ -129,7 +131,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 }
 
 func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*sqlite.DB, error) {
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log})
+	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log, Keys: cfg.BodyKeys})
 	if err != nil {
 		return nil, fmt.Errorf("open inbox: %w", err)
 	}
@@ -223,7 +225,7 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.heart = &heartbeat{
-		Deliverer: traced{&deliverer{sources: sources, poster: a.poster}}, Observer: observer{alerts},
+		Deliverer: traced{&deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox)}}, Observer: observer{alerts},
 		every: cfg.Heartbeat, send: a.inbox.Beat, ask: a.site.LoggedUser, log: o.Log, began: time.Now(),
 	}
 	a.heart.register(reg)

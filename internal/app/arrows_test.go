@@ -36,7 +36,8 @@ var leaves = map[string][]string{
 	"internal/event":    nil,
 	"internal/money":    nil,
 	"internal/commerce": {"internal/money"},
-	"internal/config":   nil,
+	"internal/seal":     nil,
+	"internal/config":   {"internal/seal"},
 }
 
 // closedTo lists leaves that a room must not know although they are leaves.
@@ -52,6 +53,7 @@ var closedTo = map[string][]string{
 	"internal/mapping":          {"internal/event", "internal/config"},
 	"internal/formula":          {"internal/event", "internal/config"},
 	"internal/posting":          {"internal/config"},
+	"internal/privacy":          {"internal/config", "internal/money", "internal/seal"},
 	"internal/source/shopify":   {"internal/config"},
 	"internal/source/stripe":    {"internal/config"},
 	"internal/source/paypal":    {"internal/config"},

@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/handlers"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
+	"github.com/ledgerhook/ledgerhook/internal/privacy"
 	"github.com/ledgerhook/ledgerhook/internal/worker"
 )
 
@@ -29,10 +30,21 @@ type confirmer interface {
 type deliverer struct {
 	sources map[string]source
 	poster  *posting.Poster
+	desk    *privacy.Desk
 }
 
-// Deliver is safe to repeat: every document has its key.
+// Deliver is safe to repeat: every document has its key. Whom the event
+// mentions is told whatever comes of it.
 func (d *deliverer) Deliver(ctx context.Context, c *event.Claim) (worker.Delivery, error) {
+	if c.Event.Unreadable != "" {
+		return worker.Delivery{}, unreadable(c.Event)
+	}
+	delivery, err := d.deliver(ctx, c)
+	delivery.Traces = privacy.Traces(c.Event)
+	return delivery, err
+}
+
+func (d *deliverer) deliver(ctx context.Context, c *event.Claim) (worker.Delivery, error) {
 	src, ok := d.sources[c.Event.Source]
 	if !ok {
 		return worker.Delivery{}, &fault.Error{
@@ -43,6 +55,9 @@ func (d *deliverer) Deliver(ctx context.Context, c *event.Claim) (worker.Deliver
 	content, err := src.Decode(c.Event)
 	if err != nil {
 		return worker.Delivery{}, err
+	}
+	if content.Privacy != nil {
+		return d.private(ctx, c.Event, *content.Privacy)
 	}
 	result, err := d.post(ctx, src, c.Event, content)
 	return worker.Delivery{Ignored: result.Ignored, Note: result.Note, Documents: result.Documents, Warn: result.Warn}, err

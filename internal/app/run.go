@@ -14,6 +14,7 @@ const (
 	deliveriesTimeout = 20 * time.Second
 	sweepEvery        = time.Hour
 	sweepBatch        = 500
+	sweepPause        = 100 * time.Millisecond
 )
 
 // Run serves until ctx ends or a listener fails, then stops in order: the
@@ -94,6 +95,11 @@ func (a *App) sweep(ctx context.Context, retention time.Duration) {
 			}
 			if err != nil || n < sweepBatch {
 				break
+			}
+			select { // the intake and the workers come first
+			case <-time.After(sweepPause):
+			case <-ctx.Done():
+				return
 			}
 		}
 		select {

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/seal"
 )
 
 // Config is the whole configuration of a service, checked.
@@ -28,6 +30,9 @@ type Config struct {
 	Shopify Shopify
 	Stripe  Stripe
 	PayPal  PayPal
+
+	BodyKeys   *seal.Ring // encrypt stored bodies; nil = they are plain
+	PrivacyDir string     // of exports of personal data; "" = the inbox's folder
 
 	SlackWebhookURL Secret
 	AlertWebhookURL Secret
@@ -149,6 +154,8 @@ func (p *parser) parse(e environment) Config {
 			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalAPIURL),
 			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
 		},
+		BodyKeys:        p.bodyKeys(SecretSource{"BODY_KEYS", e.BodyKeys, e.BodyKeysFile}),
+		PrivacyDir:      e.PrivacyDir,
 		SlackWebhookURL: p.secretURL(SecretSource{"SLACK_WEBHOOK_URL", e.SlackWebhookURL, e.SlackWebhookURLFile}),
 		AlertWebhookURL: p.secretURL(SecretSource{"ALERT_WEBHOOK_URL", e.AlertWebhookURL, e.AlertWebhookURLFile}),
 		MaxBody:         p.bytes("MAX_BODY", e.MaxBody),
@@ -186,6 +193,14 @@ func (p *parser) secrets(s SecretSource) []Secret {
 		list = append(list, Secret(part))
 	}
 	return list
+}
+
+func (p *parser) bodyKeys(s SecretSource) *seal.Ring {
+	ring, err := seal.Parse(p.secret(s).Reveal())
+	if err != nil {
+		p.fail(s.name, "%v", err)
+	}
+	return ring
 }
 
 func (p *parser) secretURL(s SecretSource) Secret {

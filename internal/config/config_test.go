@@ -103,6 +103,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"half of PayPal's credentials", with(good(), "PAYPAL_WEBHOOK_ID", "1AB", "PAYPAL_CLIENT_ID", "x"), "go together"},
 		{"two ways to sign in", with(good(), "ERPNEXT_BEARER_TOKEN", "x"), "not several"},
 		{"a refresh token without its endpoint", map[string]string{"ERPNEXT_URL": "https://e.example", "SHOPIFY_SECRETS": "x", "ERPNEXT_OAUTH_REFRESH_TOKEN": "r"}, "LEDGERHOOK_ERPNEXT_OAUTH_TOKEN_URL"},
+		{"a body key that is none", with(good(), "BODY_KEYS", "a:c2hvcnQ="), "LEDGERHOOK_BODY_KEYS: key 1: not 32 bytes"},
 		{"secret twice", with(good(), "SHOPIFY_SECRETS_FILE", "/dev/null"), "keep one"},
 		{"empty file", with(good(), "SLACK_WEBHOOK_URL_FILE", "/dev/null"), "the file is empty"},
 		{"missing file", with(good(), "STRIPE_SECRETS_FILE", "/nonexistent/x"), "LEDGERHOOK_STRIPE_SECRETS_FILE"},

@@ -68,6 +68,10 @@ type environment struct {
 	AlertWebhookURL     string `split_words:"true" desc:"alerts to a second channel, Alertmanager v2 shape"`
 	AlertWebhookURLFile string `split_words:"true"`
 
+	BodyKeys     string `split_words:"true" desc:"keys that encrypt stored bodies, id:base64 of 32 bytes, comma separated; the first encrypts, all decrypt"`
+	BodyKeysFile string `split_words:"true"`
+	PrivacyDir   string `split_words:"true" desc:"folder of exports of personal data; else the inbox's"`
+
 	MaxBody        string `split_words:"true" default:"10MiB" desc:"largest webhook body"`
 	Retention      string `split_words:"true" default:"2160h" desc:"how long raw bodies of settled events are kept"`
 	Heartbeat      string `split_words:"true" default:"1m" desc:"how often an event of the service's own goes through the whole chain; 0 = never"`

@@ -55,6 +55,10 @@ type Event struct {
 	Reason   string // why it is ignored, waiting or dead; no customer data
 	Hint     string // what a person can do about it
 	DocType  string // what the failed call was about: "Sales Order"; "" = no call, or no one document
+
+	// Unreadable says why body and header, which are kept, cannot be read now:
+	// the key they are encrypted with is not configured. "" = they can.
+	Unreadable string
 }
 
 // NewID derives an event's id from its unique pair, so that a repeated
@@ -104,7 +108,13 @@ type Outcome struct {
 	WaitsFor  string // result "waiting": the document key whose posting wakes it
 	Free      bool   // the attempt is not counted: nothing was tried (breaker, shutdown)
 	Documents []Document
-	Took      time.Duration
+	// Traces name whom the event mentions, for a later request about personal
+	// data. The inbox keeps digests of them; none = nobody looked.
+	Traces []string
+	// Erase removes what the event itself holds of a person, together with the
+	// settlement: it was a request to do so.
+	Erase bool
+	Took  time.Duration
 }
 
 // Attempt is one try to carry an event into ERPNext, as kept in the inbox.
@@ -133,6 +143,18 @@ type Filter struct {
 	Cursor string    `json:"-"`               // where the last page ended
 	Limit  int       `json:"-"`               // 0 = 50
 }
+
+// Erased is what an erasure did. An event that a worker had in hand was left
+// as it was: ask again.
+type Erased struct {
+	Events int // body, header, details and documents' data are gone
+	GaveUp int // of those, were pending or dead and are ignored now
+	InHand int
+}
+
+// ErasedOnRequest is the reason of an event that was given up because what it
+// held was erased.
+const ErasedOnRequest = "erased on request"
 
 // Stats is the inbox at a glance.
 type Stats struct {

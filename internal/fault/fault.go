@@ -48,6 +48,7 @@ const (
 	Unmapped    // the configuration has no account, item or customer for this
 	Mismatch    // ERPNext's total differs from the shop's
 	Forgery     // the provider's API contradicts the webhook
+	Sealed      // our stored copy is encrypted with a key that is not configured
 	numKinds    // not a kind
 )
 
@@ -55,7 +56,7 @@ var names = [numKinds]string{
 	"internal",
 	"malformed", "bad_signature", "forbidden", "not_found", "bad_method", "conflict", "too_large", "unsupported", "busy",
 	"network", "timeout", "unavailable", "contention", "rate_limited", "maintenance", "credentials", "rights",
-	"duplicate", "missing", "settled", "rejected", "bad_request", "waiting", "undecodable", "unmapped", "mismatch", "forgery",
+	"duplicate", "missing", "settled", "rejected", "bad_request", "waiting", "undecodable", "unmapped", "mismatch", "forgery", "sealed",
 }
 
 func (k Kind) String() string {
@@ -102,7 +103,7 @@ func (k Kind) Retry() Retry {
 	switch k {
 	case Network, Timeout, Unavailable, Contention, RateLimited, Duplicate, Missing, Busy, Waiting:
 		return Soon
-	case Maintenance, Credentials, Rights:
+	case Maintenance, Credentials, Rights, Sealed:
 		return Slowly
 	case Internal, BadRequest, Settled:
 		return AFew

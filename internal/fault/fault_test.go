@@ -11,7 +11,7 @@ import (
 
 func TestKindNamesAreUniqueAndReadBack(t *testing.T) {
 	seen := map[string]bool{}
-	for k := fault.Internal; k <= fault.Forgery; k++ {
+	for k := fault.Internal; k <= fault.Sealed; k++ {
 		name := k.String()
 		if seen[name] {
 			t.Errorf("two kinds are called %q", name)

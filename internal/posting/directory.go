@@ -42,6 +42,11 @@ func emailDocument(email, name string) event.Document {
 	return event.Document{DocType: erpnext.DocCustomer, Name: name, Key: "email/" + emailDigest(email)}
 }
 
+// MemoryOfEmail is what is remembered of an e-mail address beside the events.
+func MemoryOfEmail(email string) []event.Document {
+	return []event.Document{emailDocument(email, "")}
+}
+
 type customerRow struct {
 	Name     string `json:"name"`
 	Email    string `json:"email_id"`

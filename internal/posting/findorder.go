@@ -36,7 +36,7 @@ func (w *paymentWork) findOrder(ctx context.Context) (*event.Document, error) {
 		if err != nil {
 			return nil, memoryError("posting.payment", err)
 		}
-		if ok {
+		if ok && (doc.Data["customer"] != "" || doc.Name == "") { // else it was erased on request: ask ERPNext
 			return &doc, nil
 		}
 	}

@@ -63,6 +63,16 @@ func (s orderState) data() map[string]string {
 	return all
 }
 
+// Impersonal are the names of what the memory keeps of documents that tells
+// nothing of a person. It outlives a request to erase: the life of an order and
+// of its money goes on.
+func Impersonal() []string {
+	return []string{
+		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total",
+		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, "names", "id", "gross", "fee", "net", "order",
+	}
+}
+
 func readState(doc event.Document) orderState {
 	s := orderState{
 		name: doc.Name, phase: phase(doc.Data["phase"]),

@@ -50,6 +50,7 @@ func (p *Pool) attempt(c *event.Claim, probe bool, at time.Time) {
 		a.outcome.DocType = doctypeOf(a.fault)
 	}
 	a.outcome.Documents, a.outcome.Exchanges = d.Documents, d.Exchanges
+	a.outcome.Traces, a.outcome.Erase = d.Traces, d.Erase && err == nil
 	p.finish(a)
 }
 
@@ -146,7 +147,7 @@ func (p *Pool) failed(c *event.Claim, probe bool, f *fault.Error) event.Outcome 
 // what fails before ERPNext is asked.
 func evidenceOf(c *event.Claim, d Delivery, f *fault.Error) evidence {
 	if f == nil {
-		if d.Ignored != "" {
+		if d.Ignored != "" || d.Offline {
 			return silent
 		}
 		return works

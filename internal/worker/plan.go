@@ -79,6 +79,8 @@ func (p plan) pause(f failure) (time.Duration, bool) {
 		return f.fault.RetryAfter, true
 	case f.fault.Kind == fault.Waiting:
 		return waitsUntil, !old
+	case f.fault.Kind == fault.Sealed:
+		old = false // nothing is wrong with the event: it waits for its key
 	}
 	switch f.fault.Kind.Retry() {
 	case fault.AFew:

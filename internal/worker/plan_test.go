@@ -79,6 +79,7 @@ func TestPlanEveryKind(t *testing.T) {
 		fault.Unmapped:    {"dead", "dead"},
 		fault.Mismatch:    {"dead", "dead"},
 		fault.Forgery:     {"dead", "dead"},
+		fault.Sealed:      {"retry", "retry"}, // nothing is wrong with the event
 	}
 	p := plan{giveUp: defaultGiveUp, rand: dice(0.5)}
 	for _, k := range fault.Delivery() {

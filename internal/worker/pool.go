@@ -61,6 +61,9 @@ type Delivery struct {
 	Documents []event.Document
 	Exchanges []event.Exchange // what was said to and by ERPNext, free of customer data
 	Warn      *fault.Error     // done, but a person should know
+	Traces    []string         // whom the event mentions, see event.Outcome
+	Erase     bool             // see event.Outcome
+	Offline   bool             // ERPNext was not asked: the success says nothing of it
 }
 
 // Observer hears of every attempt that was settled. It must not block.

@@ -2,23 +2,37 @@ package sqlite_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/seal"
 	"github.com/ledgerhook/ledgerhook/internal/store/sqlite"
 	"github.com/ledgerhook/ledgerhook/internal/store/storebench"
 )
 
 // BenchmarkPut measures durable events of 2 KB from 64 callers, beside an
 // append-only file with shared fsync on the same disk in the same minute.
-func BenchmarkPut(b *testing.B) {
+func BenchmarkPut(b *testing.B) { benchmarkPut(b, nil) }
+
+// BenchmarkPutEncrypted is BenchmarkPut with every body encrypted.
+func BenchmarkPutEncrypted(b *testing.B) {
+	ring, err := seal.Parse("a:" + base64.StdEncoding.EncodeToString([]byte("0"+strings.Repeat("k", 31))))
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchmarkPut(b, ring)
+}
+
+func benchmarkPut(b *testing.B, ring *seal.Ring) {
 	for b.Loop() {
 		dir := b.TempDir()
-		db, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(dir, "inbox.db")})
+		db, err := sqlite.Open(b.Context(), sqlite.Options{Path: filepath.Join(dir, "inbox.db"), Keys: ring})
 		if err != nil {
 			b.Fatal(err)
 		}

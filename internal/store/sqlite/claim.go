@@ -198,9 +198,13 @@ func (db *DB) Settle(ctx context.Context, c *event.Claim, o event.Outcome) error
 	if !slices.Contains(event.States(), o.State) {
 		return fmt.Errorf("settle %s: no state %q", c.Event.ID, o.State)
 	}
+	traces, err := db.digests(ctx, o.Traces)
+	if err != nil {
+		return err
+	}
 	lost := false
-	err := db.write(ctx, "sqlite.Settle", func(w *conn) error {
-		s := settlement{c: w, claim: c, outcome: o, now: text(db.now())}
+	err = db.write(ctx, "sqlite.Settle", func(w *conn) error {
+		s := settlement{c: w, claim: c, outcome: o, now: text(db.now()), detail: db.sealDetail(c.Event.ID, o.Detail), traces: traces}
 		err := s.run()
 		lost = s.lost
 		return err
@@ -221,6 +225,8 @@ type settlement struct {
 	claim   *event.Claim
 	outcome event.Outcome
 	now     string
+	detail  driver.Value // of the outcome, sealed when there are keys
+	traces  [][]byte     // of the outcome, as digests
 
 	lost      bool
 	seq       int64
@@ -237,7 +243,9 @@ func (s *settlement) run() error {
 		s.settle,
 		s.history,
 		func() error { return remember(s.c, s.now, s.seq, s.outcome.Documents) },
+		func() error { return trace(s.c, s.seq, s.traces) },
 		s.wakeOthers,
+		s.erase,
 		func() error { return s.of.order(s.c) },
 	)
 }
@@ -298,7 +306,7 @@ func (s *settlement) history() error {
 		return nil
 	}
 	_, err := s.c.exec("INSERT INTO attempts (seq, number, started_at, took_us, result, class, reason, hint, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		s.seq, s.number, s.claimedAt, o.Took.Microseconds(), o.Result, o.Class, o.Reason, o.Hint, o.Detail)
+		s.seq, s.number, s.claimedAt, o.Took.Microseconds(), o.Result, o.Class, o.Reason, o.Hint, s.detail)
 	if err != nil {
 		return err
 	}

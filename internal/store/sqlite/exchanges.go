@@ -27,13 +27,3 @@ func readExchanges(text string) ([]event.Exchange, error) {
 	err := json.Unmarshal([]byte(text), &calls)
 	return calls, err
 }
-
-// eraseHistory takes what the far side said from the attempts of an event whose
-// body goes: that may hold customer data too. Class, reason and time stay.
-func eraseHistory(c *conn, seq int64) error {
-	if _, err := c.exec("UPDATE attempts SET detail = '' WHERE seq = ?", seq); err != nil {
-		return err
-	}
-	_, err := c.exec("DELETE FROM exchanges WHERE seq = ?", seq)
-	return err
-}

@@ -72,6 +72,7 @@ func (db *DB) Migrate(ctx context.Context, to int) error {
 	if to < 0 || to > Newest() {
 		return fmt.Errorf("migrate inbox: there is no schema %d, only 0 to %d", to, Newest())
 	}
+	db.forgetSalt() // it goes with the traces
 	for {
 		var left int
 		err := db.write(ctx, "sqlite.Migrate", func(c *conn) error {

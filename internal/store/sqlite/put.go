@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/seal"
 )
 
 // Put keeps ev for ever and answers once it is on disk. A repeat (same source
@@ -24,7 +25,7 @@ import (
 // or may not have been stored; the sender must send it again.
 func (db *DB) Put(ctx context.Context, ev event.Event) (event.Receipt, error) {
 	const op = "sqlite.Put"
-	in, err := newInsertion(ev, db.now())
+	in, err := newInsertion(ev, db.now(), db.keys)
 	if err != nil {
 		return event.Receipt{}, err
 	}
@@ -56,7 +57,7 @@ type insertion struct {
 	self               known
 	source, deliveryID string
 	strict             bool
-	header             string
+	header             driver.Value // text, or bytes when it is sealed
 	body               []byte
 	values             []driver.Value // of insertColumns, without the sequence number
 
@@ -73,7 +74,7 @@ func (in *insertion) refused() bool {
 // which the unique index does not tell.
 func (in *insertion) hasDelivery() bool { return in.deliveryID != "" }
 
-func newInsertion(ev event.Event, now time.Time) (*insertion, error) {
+func newInsertion(ev event.Event, now time.Time, keys *seal.Ring) (*insertion, error) {
 	if ev.Source == "" || ev.ProviderID == "" {
 		return nil, fault.New(fault.Malformed, "sqlite.Put", "source or provider id is missing")
 	}
@@ -94,6 +95,9 @@ func newInsertion(ev event.Event, now time.Time) (*insertion, error) {
 	}
 	if in.body == nil {
 		in.body = []byte{} // nil would be NULL, which means that retention took it
+	}
+	if keys.Seals() {
+		in.header, in.body = keys.Seal(headerPlace(in.self.id), header), keys.Seal(bodyPlace(in.self.id), in.body)
 	}
 	received := text(ev.ReceivedAt)
 	in.values = []driver.Value{

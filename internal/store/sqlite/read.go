@@ -37,26 +37,13 @@ func scanEvent(scan func(...any) error, more ...any) (event.Event, int64, error)
 
 // bySeq reads an event with its body.
 func (db *DB) bySeq(ctx context.Context, seq int64) (event.Event, error) {
-	var (
-		header sql.NullString
-		body   []byte
-	)
+	var header, body any
 	q := db.read.QueryRowContext(ctx, "SELECT "+eventColumns+", b.header, b.body FROM events e LEFT JOIN bodies b ON b.seq = e.seq WHERE e.seq = ?", seq)
 	e, _, err := scanEvent(q.Scan, &header, &body)
 	if err != nil {
 		return event.Event{}, err
 	}
-	if !header.Valid {
-		return e, nil // retention took it
-	}
-	e.Body = body
-	if body == nil {
-		e.Body = []byte{} // the driver makes no difference between empty and none
-	}
-	if header.String != "{}" {
-		err = json.Unmarshal([]byte(header.String), &e.Header)
-	}
-	return e, err
+	return e, db.fill(&e, header, body)
 }
 
 // Get gives an event with its body (nil once retention took it), its attempts
@@ -94,9 +81,11 @@ func (db *DB) attempts(ctx context.Context, seq int64, id string) ([]event.Attem
 		var started string
 		var took int64
 		var calls sql.NullString
-		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &a.Detail, &calls); err != nil {
+		var detail any
+		if err := scan(&a.Number, &started, &took, &a.Result, &a.Class, &a.Reason, &a.Hint, &detail, &calls); err != nil {
 			return err
 		}
+		a.Detail = db.detail(id, detail)
 		a.StartedAt, a.Took = moment(started), time.Duration(took)*time.Microsecond
 		var err error
 		a.Exchanges, err = readExchanges(calls.String)
@@ -249,8 +238,9 @@ func (db *DB) listPart(ctx context.Context, found []listed, p partition, cond co
 // it.
 const sweepStep = 200
 
-// Sweep empties body, headers and what was exchanged with ERPNext of done and
-// ignored events that were settled before the given time, at most limit of them, and tells how many. The events
+// Sweep empties body, headers, attempts' details and what was exchanged with
+// ERPNext of done and ignored events that were settled before the given time, at
+// most limit of them, and tells how many. The events
 // stay, so that a late repeat is still known; pending and dead ones keep their
 // bodies, for somebody still needs them.
 func (db *DB) Sweep(ctx context.Context, settledBefore time.Time, limit int) (int, error) {
@@ -283,10 +273,7 @@ RETURNING seq`, []driver.Value{before, limit}, func(r row) { seqs = append(seqs,
 		return 0, err
 	}
 	for _, seq := range seqs {
-		if _, err := c.exec("DELETE FROM bodies WHERE seq = ?", seq); err != nil {
-			return 0, err
-		}
-		if err := eraseHistory(c, seq); err != nil {
+		if err := empty(c, seq); err != nil {
 			return 0, err
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ledgerhook/ledgerhook/internal/seal"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	_ "modernc.org/sqlite" // the driver of the reading connections
@@ -33,6 +34,7 @@ type Options struct {
 	Path       string                // of the file, made when it is not there
 	Registerer prometheus.Registerer // nil = metrics go nowhere
 	Log        zerolog.Logger
+	Keys       *seal.Ring       // encrypt bodies, headers and attempts' details; nil = they are plain
 	MaxWaiting int              // events that may wait for the disk; 0 = 4096
 	MaxWait    time.Duration    // the longest wait for the disk; 0 = 4 s (Shopify gives up after 5)
 	Now        func() time.Time // nil = time.Now
@@ -45,6 +47,8 @@ type DB struct {
 	now  func() time.Time
 	log  zerolog.Logger
 	wake chan struct{}
+	keys *seal.Ring
+	salt salt
 
 	metrics *metrics
 	pulse   pulse
@@ -82,7 +86,7 @@ func open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.MaxWaiting, o.MaxWait = cmp.Or(o.MaxWaiting, 4096), cmp.Or(o.MaxWait, 4*time.Second)
 	// Checkpoints are the keeper's; the log shrinks when it begins anew.
-	c, err := connect(ctx, dsn(path, 0, "journal_mode(WAL)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
+	c, err := connect(ctx, dsn(path, 0, "journal_mode(WAL)", "wal_autocheckpoint(0)", "temp_store(MEMORY)", "secure_delete(1)",
 		fmt.Sprintf("journal_size_limit(%d)", walBytes), fmt.Sprintf("cache_size(-%d)", 16<<10)))
 	if err != nil {
 		return nil, err
@@ -103,7 +107,7 @@ func open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func start(o Options, c, keep *conn, read *sql.DB) *DB {
-	db := &DB{read: read, now: o.Now, log: o.Log, wake: make(chan struct{}, 1)}
+	db := &DB{read: read, now: o.Now, log: o.Log, keys: o.Keys, wake: make(chan struct{}, 1)}
 	if db.now == nil {
 		db.now = time.Now
 	}

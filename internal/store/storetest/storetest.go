@@ -42,6 +42,7 @@ type Store interface {
 	SetNote(ctx context.Context, name, value string) error
 
 	Operator
+	Personal
 }
 
 // lease is as long as no test's bubble of faked time runs by accident.
