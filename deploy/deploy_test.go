@@ -209,7 +209,7 @@ var (
 	command   = regexp.MustCompile("`(?:/)?server ([a-z]+)")
 	setting   = regexp.MustCompile(`LEDGERHOOK_[A-Z_]+[A-Z]`)
 	reference = regexp.MustCompile(`See ([A-Z][A-Za-z]+)`)
-	commands  = []string{"bench", "check", "doctor", "events", "healthcheck", "init", "migrate", "send", "setup", "version"}
+	commands  = []string{"bench", "check", "doctor", "events", "healthcheck", "init", "migrate", "pause", "privacy", "resume", "send", "setup", "status", "version"}
 )
 
 func TestRunbookEntriesAreWholeAndNameWhatExists(t *testing.T) {
