@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,7 +31,11 @@ func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) 
 	if err != nil {
 		return err
 	}
-	findings := erpnext.Doctor(ctx, client, wanted(cfg.Sheet.For("")), clearing(cfg))
+	var findings []erpnext.Finding
+	for _, desk := range desksOf(cfg) {
+		found := erpnext.Doctor(ctx, client, wanted(desk.settings), named(desk))
+		findings = append(findings, desk.tell(found, findings)...)
+	}
 	findings = append(findings, inboxChecks(cfg.DatabasePath)...)
 	findings = append(findings, paypalChecks(ctx, cfg.PayPal)...)
 	findings = append(findings, alertChecks(cfg)...)
@@ -43,29 +46,6 @@ func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) 
 		return fmt.Errorf("doctor: %d of %d checks failed", failed, len(findings))
 	}
 	return nil
-}
-
-// clearing are the clearing accounts of the payment providers that are on, and
-// of those that the sheet names.
-func clearing(cfg config.Config) map[string]string {
-	accounts := map[string]string{}
-	if len(cfg.Stripe.Secrets) > 0 {
-		accounts[sourceStripe] = ""
-	}
-	if cfg.PayPal.WebhookID != "" {
-		accounts[sourcePayPal] = ""
-	}
-	maps.Copy(accounts, clearingAccounts(cfg.Sheet.For("")))
-	return accounts
-}
-
-// clearingAccounts are those of every currency, by provider.
-func clearingAccounts(s config.Settings) map[string]string {
-	accounts := map[string]string{}
-	for provider, names := range s.Accounts.Clearing {
-		accounts[provider] = names.In("")
-	}
-	return accounts
 }
 
 func count(findings []erpnext.Finding, status string) int {

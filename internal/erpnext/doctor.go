@@ -31,14 +31,13 @@ type Finding struct {
 }
 
 // Doctor checks a site before the first event, read-only, in about forty
-// requests. clearing maps each provider that is in use to its clearing
-// account; "" is the company's default bank account. A check that cannot run
+// requests and one for each record that is named. A check that cannot run
 // because an earlier one failed is left out.
-func Doctor(ctx context.Context, c *Client, w Wanted, clearing map[string]string) []Finding {
-	d := &doctor{client: c, wanted: w, clearing: clearing, denied: map[string]bool{}}
+func Doctor(ctx context.Context, c *Client, w Wanted, named Named) []Finding {
+	d := &doctor{client: c, wanted: w, clearing: named.Clearing, named: named, denied: map[string]bool{}}
 	for _, check := range []func(context.Context){
 		d.reach, d.credentials, d.version, d.timeZone, d.rights, d.keyFields, d.company, d.fiscalYear,
-		d.clearingAccounts, d.otherAccounts, d.costCenter, d.priceList, d.warehouse, d.fallbackItem, d.precision,
+		d.clearingAccounts, d.otherAccounts, d.costCenter, d.priceList, d.warehouse, d.fallbackItem, d.namedRecords, d.precision,
 	} {
 		if check(ctx); d.over {
 			break
@@ -51,6 +50,7 @@ type doctor struct {
 	client   *Client
 	wanted   Wanted
 	clearing map[string]string
+	named    Named
 
 	findings []Finding
 	over     bool            // nothing further can be found out
@@ -532,17 +532,24 @@ func (d *doctor) fallbackItem(ctx context.Context) {
 }
 
 // precision: what a site cuts off an amount it cuts silently.
-func (d *doctor) precision(context.Context) {
+func (d *doctor) precision(ctx context.Context) {
 	const name = "precision"
-	digits, err := money.MinorDigits(d.found.Currency)
-	switch {
-	case err != nil:
-		d.add(name, Fail, "the company's currency "+quote(d.found.Currency)+" is not in ISO 4217", "set the Company's Default Currency to a currency code")
-	case digits > defaultPrecision:
-		d.add(name, Fail, fmt.Sprintf("%s has %d decimals, the site keeps %d: its orders and payments are not booked", d.found.Currency, digits, defaultPrecision),
-			"such a currency is not supported yet")
-	default:
-		d.ok(name, fmt.Sprintf("%s has %d decimals, the site keeps %d", d.found.Currency, digits, defaultPrecision))
+	keeps, told := d.client.Precision(ctx)
+	if !told {
+		keeps = defaultPrecision
+		d.add(name, Warn, fmt.Sprintf("the site does not tell how many decimals it keeps: %d are taken", keeps), "give the API user access to the desk (user type System User)")
+	}
+	for _, currency := range d.currencies() {
+		digits, err := money.MinorDigits(currency)
+		switch {
+		case err != nil:
+			d.add(name, Fail, "the currency "+quote(currency)+" is not in ISO 4217", "set the Company's Default Currency to a currency code")
+		case int32(digits) > keeps: //nolint:gosec // 0 to 4
+			d.add(name, Fail, fmt.Sprintf("%s has %d decimals, the site keeps %d: its orders and payments are not booked", currency, digits, keeps),
+				fmt.Sprintf("set Currency Precision to %d in ERPNext's System Settings", digits))
+		default:
+			d.ok(name, fmt.Sprintf("%s has %d decimals, the site keeps %d", currency, digits, keeps))
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ var bothProviders = map[string]string{"stripe": "Stripe Clearing - DT", "paypal"
 
 func (c *connection) doctor(t testing.TB, w erpnext.Wanted, clearing map[string]string) []erpnext.Finding {
 	t.Helper()
-	return erpnext.Doctor(t.Context(), c.as(t, runtimeUser), w, clearing)
+	return erpnext.Doctor(t.Context(), c.as(t, runtimeUser), w, erpnext.Named{Clearing: clearing})
 }
 
 // unwell lists what is not ok: "FAIL company".
@@ -193,7 +193,7 @@ func TestDoctorWithoutKeyFields(t *testing.T) {
 func TestDoctorWithoutRights(t *testing.T) {
 	site := newConnection(t, sandbox.Options{})
 	site.setUp(t)
-	findings := erpnext.Doctor(t.Context(), site.as(t, setupUser), erpnext.Wanted{}, bothProviders)
+	findings := erpnext.Doctor(t.Context(), site.as(t, setupUser), erpnext.Wanted{}, erpnext.Named{Clearing: bothProviders})
 	for name, role := range map[string]string{
 		"rights: Customer": "Sales User", "rights: Sales Order": "Sales User", "rights: Payment Entry": "Accounts User", "rights: Journal Entry": "Accounts User", "rights: Item": "Sales User",
 	} {
@@ -210,7 +210,7 @@ func TestDoctorWithoutRights(t *testing.T) {
 
 func TestDoctorTellsBadCredentialsFromLostOnes(t *testing.T) {
 	site := newConnection(t, sandbox.Options{})
-	wrong := erpnext.Doctor(t.Context(), site.as(t, erpnext.KeySecret("demo-key", "canary-wrong")), erpnext.Wanted{}, nil)
+	wrong := erpnext.Doctor(t.Context(), site.as(t, erpnext.KeySecret("demo-key", "canary-wrong")), erpnext.Wanted{}, erpnext.Named{})
 	if diff := cmp.Diff([]string{"reach", "credentials"}, names(wrong)); diff != "" {
 		t.Error(diff)
 	}
@@ -232,7 +232,7 @@ func TestDoctorTellsBadCredentialsFromLostOnes(t *testing.T) {
 
 func TestDoctorOfAnAdministrator(t *testing.T) {
 	site := newConnection(t, sandbox.Options{})
-	findings := erpnext.Doctor(t.Context(), site.as(t, rootUser), erpnext.Wanted{}, nil)
+	findings := erpnext.Doctor(t.Context(), site.as(t, rootUser), erpnext.Wanted{}, erpnext.Named{})
 	if f := finding(t, findings, "credentials"); f.Status != erpnext.Warn || !strings.Contains(f.Fix, "Sales User") {
 		t.Errorf("%+v", f)
 	}

@@ -12,8 +12,7 @@ import (
 // have no item of their own, unless another is named.
 const DefaultFallbackItem = "SHOP-LINE"
 
-// defaultPrecision is what a site keeps of an amount unless it was set
-// otherwise. The setting itself (System Settings) is closed to the runtime user.
+// defaultPrecision is what a site keeps of an amount unless it says otherwise.
 const defaultPrecision = 2
 
 // Wanted names the records that the operator chose; "" = find one.
@@ -196,6 +195,9 @@ func (d *discovery) places(ctx context.Context) error {
 	var err error
 	if d.found.Location, err = d.client.TimeZone(ctx); err != nil {
 		return err
+	}
+	if digits, told := d.client.Precision(ctx); told {
+		d.found.Precision = digits
 	}
 	var countries []struct {
 		Name string `json:"name"`

@@ -1,7 +1,9 @@
 package erpnext
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -64,4 +66,50 @@ func (c *Client) LoggedUser(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return user, nil
+}
+
+// deskBoot stands before the JSON object with which the desk's page hands the
+// site's defaults to its script (frappe/www/app.html).
+const deskBoot = "frappe.boot = "
+
+// Precision is how many decimals the site keeps of an amount, and false where
+// it does not tell. System Settings themselves are closed to the runtime user;
+// the page that it may open carries them.
+func (c *Client) Precision(ctx context.Context) (int32, bool) {
+	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
+	if err != nil {
+		return 0, false
+	}
+	_, boot, found := bytes.Cut(answer.body, []byte(deskBoot))
+	if !found {
+		return 0, false
+	}
+	var page struct {
+		Defaults struct {
+			CurrencyPrecision json.RawMessage `json:"currency_precision"`
+			NumberFormat      string          `json:"number_format"`
+		} `json:"sysdefaults"`
+	}
+	if json.NewDecoder(bytes.NewReader(boot)).Decode(&page) != nil {
+		return 0, false
+	}
+	if n, err := strconv.Atoi(strings.Trim(string(page.Defaults.CurrencyPrecision), `"`)); err == nil && n > 0 && n <= maxPrecision {
+		return int32(n), true //nolint:gosec // bounded above
+	}
+	return formatDecimals(page.Defaults.NumberFormat)
+}
+
+const maxPrecision = 9
+
+// formatDecimals counts the decimals of a number format: "#,###.##" has two
+// (frappe/utils/data.py, get_number_format_info).
+func formatDecimals(format string) (int32, bool) {
+	mark := strings.LastIndexAny(format, ".,")
+	switch {
+	case format == "":
+		return 0, false
+	case mark < 0, strings.Count(format, format[mark:mark+1]) == 1 && len(format)-mark-1 == 3 && !strings.ContainsAny(format[:mark], ".,' "):
+		return 0, true // the only mark groups thousands: "#,###"
+	}
+	return int32(len(format) - mark - 1), true //nolint:gosec // a format is short
 }

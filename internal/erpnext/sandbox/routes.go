@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -135,7 +136,28 @@ func (c *call) serve() (answer, error) {
 	if cmd := str(c.form, "cmd"); cmd != "" {
 		return c.method(cmd)
 	}
+	if c.request.URL.Path == "/app" {
+		return c.desk()
+	}
 	return c.route()
+}
+
+// desk is the page that people open: it carries the site's defaults for its
+// script (frappe/www/app.html).
+func (c *call) desk() (answer, error) {
+	if c.user.isGuest() {
+		return answer{}, throw("PermissionError", "Log in to access this page.")
+	}
+	defaults := doc{}
+	for _, field := range []string{"currency_precision", "float_precision", "number_format", "rounding_method"} {
+		defaults[field] = text(c.setting("System Settings", field))
+	}
+	boot, err := json.Marshal(doc{"sysdefaults": defaults})
+	if err != nil {
+		return answer{}, err
+	}
+	page := "<!DOCTYPE html>\n<html>\n<script>\nfrappe.boot = " + string(boot) + ";\n</script>\n</html>\n"
+	return answer{status: http.StatusOK, kind: kindHTML, body: []byte(page)}, nil
 }
 
 // readForm reads what the framework calls the form: a JSON object, or form and
