@@ -534,7 +534,11 @@ func (d *doctor) fallbackItem(ctx context.Context) {
 // precision: what a site cuts off an amount it cuts silently.
 func (d *doctor) precision(ctx context.Context) {
 	const name = "precision"
-	keeps, told := d.client.Precision(ctx)
+	keeps, told, err := d.client.Precision(ctx)
+	if err != nil {
+		d.failed(name, err)
+		return
+	}
 	if !told {
 		keeps = defaultPrecision
 		d.add(name, Warn, fmt.Sprintf("the site does not tell how many decimals it keeps: %d are taken", keeps), "give the API user access to the desk (user type System User)")

@@ -196,7 +196,11 @@ func (d *discovery) places(ctx context.Context) error {
 	if d.found.Location, err = d.client.TimeZone(ctx); err != nil {
 		return err
 	}
-	if digits, told := d.client.Precision(ctx); told {
+	digits, told, err := d.client.Precision(ctx)
+	if err != nil {
+		return err
+	}
+	if told {
 		d.found.Precision = digits
 	}
 	var countries []struct {

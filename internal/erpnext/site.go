@@ -74,29 +74,31 @@ const deskBoot = "frappe.boot = "
 
 // Precision is how many decimals the site keeps of an amount, and false where
 // it does not tell. System Settings themselves are closed to the runtime user;
-// the page that it may open carries them.
-func (c *Client) Precision(ctx context.Context) (int32, bool) {
+// the page that it may open carries them. A site that cannot be asked now is an
+// error: its answer would be another one later.
+func (c *Client) Precision(ctx context.Context) (int32, bool, error) {
 	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
 	if err != nil {
-		return 0, false
+		if fault.KindOf(err).SiteWide() || fault.KindOf(err) == fault.Contention {
+			return 0, false, err
+		}
+		return 0, false, nil
 	}
 	_, boot, found := bytes.Cut(answer.body, []byte(deskBoot))
-	if !found {
-		return 0, false
-	}
 	var page struct {
 		Defaults struct {
 			CurrencyPrecision json.RawMessage `json:"currency_precision"`
 			NumberFormat      string          `json:"number_format"`
 		} `json:"sysdefaults"`
 	}
-	if json.NewDecoder(bytes.NewReader(boot)).Decode(&page) != nil {
-		return 0, false
+	if !found || json.NewDecoder(bytes.NewReader(boot)).Decode(&page) != nil {
+		return 0, false, nil
 	}
 	if n, err := strconv.Atoi(strings.Trim(string(page.Defaults.CurrencyPrecision), `"`)); err == nil && n > 0 && n <= maxPrecision {
-		return int32(n), true //nolint:gosec // bounded above
+		return int32(n), true, nil //nolint:gosec // bounded above
 	}
-	return formatDecimals(page.Defaults.NumberFormat)
+	digits, told := formatDecimals(page.Defaults.NumberFormat)
+	return digits, told, nil
 }
 
 const maxPrecision = 9
