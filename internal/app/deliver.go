@@ -21,12 +21,14 @@ type source interface {
 	Decode(ev event.Event) (commerce.Content, error)
 }
 
-// confirmer is a source that can ask its provider whether a payment is real.
-type confirmer interface {
-	Confirm(ctx context.Context, p commerce.Payment) error
+// completer is a source that can ask its provider about what an event tells:
+// whether it is real, and what it leaves out. It changes the content in place.
+// A failure to ask leaves the event for later.
+type completer interface {
+	Complete(ctx context.Context, ev event.Event, content *commerce.Content) error
 }
 
-// deliverer carries one event into ERPNext: decode, confirm, post.
+// deliverer carries one event into ERPNext: decode, complete, post.
 type deliverer struct {
 	sources map[string]source
 	poster  *posting.Poster
@@ -69,8 +71,13 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 	if content.Ignored != "" {
 		return posting.Result{Ignored: content.Ignored}, nil
 	}
+	if c, ok := src.(completer); ok {
+		if err := c.Complete(ctx, ev, &content); err != nil {
+			return posting.Result{}, err
+		}
+	}
 	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
-	for _, part := range p.parts(src, content) {
+	for _, part := range p.parts(content) {
 		if err := p.take(part(ctx)); err != nil {
 			return p.result, err
 		}
@@ -89,19 +96,19 @@ type delivery struct {
 
 type part func(context.Context) (posting.Result, error)
 
-func (d *delivery) parts(src source, c commerce.Content) []part {
+func (d *delivery) parts(c commerce.Content) []part {
 	var parts []part
 	if c.Order != nil {
 		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Order(ctx, d.origin, *c.Order) })
 		for _, p := range c.Order.Payments {
-			parts = append(parts, d.payment(src, p))
+			parts = append(parts, d.payment(p))
 		}
 		for _, r := range c.Order.Refunds {
 			parts = append(parts, d.refund(r))
 		}
 	}
 	if c.Payment != nil {
-		parts = append(parts, d.payment(src, *c.Payment))
+		parts = append(parts, d.payment(*c.Payment))
 	}
 	for _, r := range c.Refunds {
 		parts = append(parts, d.refund(r))
@@ -123,13 +130,8 @@ func (d *delivery) parts(src source, c commerce.Content) []part {
 	return parts
 }
 
-func (d *delivery) payment(src source, p commerce.Payment) part {
+func (d *delivery) payment(p commerce.Payment) part {
 	return func(ctx context.Context) (posting.Result, error) {
-		if c, ok := src.(confirmer); ok {
-			if err := c.Confirm(ctx, p); err != nil {
-				return posting.Result{}, err
-			}
-		}
 		return d.poster.Payment(ctx, d.origin, p, d.received)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
+	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
@@ -31,6 +32,14 @@ var records = []record{
 		"/v1/payments/sale/", "total", "currency", "state",
 		[]string{"completed", "partially_refunded", "refunded"}, saleReferences,
 	},
+}
+
+// Complete asks PayPal about the payment that an event tells of; see Confirm.
+func (s *Source) Complete(ctx context.Context, _ event.Event, c *commerce.Content) error {
+	if c.Payment == nil {
+		return nil
+	}
+	return s.Confirm(ctx, *c.Payment)
 }
 
 // Confirm asks PayPal whether a payment that a webhook told of is real: the
