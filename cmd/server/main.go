@@ -71,7 +71,7 @@ func root() *cli.Command {
 			{Name: "serve", Usage: "run the service (the default)", Action: serve, OnUsageError: onUsageError},
 			demoCommand(), sandboxCommand(), sendCommand(), setupCommand(), doctorCommand(), initCommand(),
 			checkCommand(),
-			eventsCommand(), pauseCommand(), resumeCommand(), statusCommand(), privacyCommand(), benchCommand(), migrateCommand(),
+			eventsCommand(), pauseCommand(), resumeCommand(), statusCommand(), privacyCommand(), benchCommand(), chaosCommand(), migrateCommand(),
 			{Name: "healthcheck", Usage: "exit 0 when the service on this machine is ready", Action: healthcheck, OnUsageError: onUsageError},
 			versionCommand(),
 		},
@@ -95,11 +95,16 @@ func serve(ctx context.Context, cmd *cli.Command) error {
 	if extra := cmd.Args().First(); extra != "" {
 		return usage(fmt.Errorf("no such command: %s (server --help lists them)", extra))
 	}
+	return serveWith(ctx, app.Options{})
+}
+
+func serveWith(ctx context.Context, o app.Options) error {
 	cfg, err := load()
 	if err != nil {
 		return err
 	}
-	service, err := app.New(ctx, cfg, app.Options{Log: logger(cfg, os.Stderr)})
+	o.Log = logger(cfg, os.Stderr)
+	service, err := app.New(ctx, cfg, o)
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ func sandboxCommand() *cli.Command {
 			&cli.StringFlag{Name: "secret", Usage: "API secret of that user"},
 			&cli.StringFlag{Name: "fixtures", Usage: "file with the site to load; else a small demo company"},
 			&cli.IntFlag{Name: "version", Value: 15, Usage: "ERPNext version to imitate: 14, 15 or 16"},
+			&cli.StringFlag{Name: "data", Usage: "file that keeps what is stored, so that a restart finds it; else it ends with the process"},
 			&cli.StringFlag{Name: "fault", Usage: "make it fail, for example kind=deadlock-500,rate=0.1;kind=429,count=3"},
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of faults and list order; 0 = random, printed"},
 		},
@@ -50,7 +51,7 @@ func sandboxCommand() *cli.Command {
 		Action: func(ctx context.Context, cmd *cli.Command) error {
 			return usageOr(app.ServeSandbox(ctx, cmd.Root().Writer, app.SandboxOptions{
 				Addr: cmd.String("addr"), Key: cmd.String("key"), Secret: cmd.String("secret"), Fixtures: cmd.String("fixtures"),
-				Version: cmd.Int("version"), Fault: cmd.String("fault"), Seed: cmd.Uint64("seed"),
+				Version: cmd.Int("version"), Fault: cmd.String("fault"), Data: cmd.String("data"), Seed: cmd.Uint64("seed"),
 			}))
 		},
 	}

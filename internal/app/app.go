@@ -53,11 +53,15 @@ type Options struct {
 	CustomersFresh time.Duration
 	// Rand draws the jitter of retry times, in [0,1); nil = evenly.
 	Rand func() float64
+	// Now is the machine's clock as the service sees it: what an event is
+	// received, due, leased and kept by. nil = time.Now.
+	Now func() time.Time
 }
 
 // App is a running service, or one about to run.
 type App struct {
 	log      zerolog.Logger
+	now      func() time.Time
 	inbox    *sqlite.DB
 	site     *erpnext.Client
 	poster   *posting.Poster
@@ -79,7 +83,10 @@ type step struct {
 // request and claims no event before Run. When anything fails, what was opened
 // is closed again.
 func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
-	a := &App{log: o.Log, started: make(chan struct{}, 1)}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &App{log: o.Log, now: o.Now, started: make(chan struct{}, 1)}
 	if err := a.open(ctx, cfg, o); err != nil {
 		return nil, errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 	}
@@ -102,7 +109,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open sources: %w", err)
 	}
-	if a.inbox, err = openInbox(ctx, cfg, reg, o.Log); err != nil {
+	if a.inbox, err = openInbox(ctx, cfg, reg, o.Log, o.Now); err != nil {
 		return err
 	}
 	a.onStop("inbox", func(context.Context) error { return a.inbox.Close() })
@@ -120,6 +127,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	}
 	a.registerInbox(reg, names(sources))
 	public := a.publicOptions(cfg, sources, alerts, reg, o.Log)
+	public.Now = o.Now
 	if a.operator, err = a.openOperator(cfg, public, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
 	}
@@ -130,8 +138,8 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	return nil
 }
 
-func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*sqlite.DB, error) {
-	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log, Keys: cfg.BodyKeys})
+func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer, log zerolog.Logger, now func() time.Time) (*sqlite.DB, error) {
+	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log, Keys: cfg.BodyKeys, Now: now})
 	if err != nil {
 		return nil, fmt.Errorf("open inbox: %w", err)
 	}
@@ -150,7 +158,7 @@ func (a *App) takeOver(ctx context.Context) error {
 // OpenInbox opens the configured inbox alone, for the commands that look into
 // it beside a running service.
 func OpenInbox(ctx context.Context, cfg config.Config, log zerolog.Logger) (*sqlite.DB, error) {
-	return openInbox(ctx, cfg, prometheus.NewRegistry(), log)
+	return openInbox(ctx, cfg, prometheus.NewRegistry(), log, time.Now)
 }
 
 // OpenSite makes the configured client of ERPNext. It contacts nobody.
@@ -203,7 +211,7 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o
 	}
 	shops, providers := origins(cfg)
 	return posting.New(posting.Options{
-		Site: site, Memory: memory, Desks: desks, Shops: shops, Providers: providers, CustomersFresh: o.CustomersFresh,
+		Site: site, Memory: memory, Desks: desks, Shops: shops, Providers: providers, CustomersFresh: o.CustomersFresh, Now: o.Now,
 	}), nil
 }
 
@@ -235,7 +243,7 @@ func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *
 	}
 	a.pool = worker.New(worker.Options{
 		Queue: a.inbox, Deliverer: a.heart, Observer: a.heart,
-		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand,
+		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand, Now: o.Now,
 	})
 }
 

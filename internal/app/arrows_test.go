@@ -17,8 +17,9 @@ const module = "github.com/ledgerhook/ledgerhook/"
 // allowed lists, by room, the rooms it may import beside the leaves. A room
 // that is not listed may import nothing of ours but leaves; "*" is everything.
 var allowed = map[string][]string{
-	"cmd/server":               {"internal/app", "internal/app/demo", "internal/config"},
+	"cmd/server":               {"internal/app", "internal/app/chaos", "internal/app/demo", "internal/config"},
 	"internal/app":             {"*"},
+	"internal/app/chaos":       {"*"},
 	"internal/app/demo":        {"*"},
 	"internal/handlers":        {"internal/event", "internal/fault"},
 	"internal/source/shopify":  {"internal/source/secrets", "internal/source/strictjson"},

@@ -89,7 +89,7 @@ func (a *App) sweep(ctx context.Context, retention time.Duration) {
 	defer tick.Stop()
 	for {
 		for {
-			n, err := a.inbox.Sweep(ctx, time.Now().Add(-retention), sweepBatch)
+			n, err := a.inbox.Sweep(ctx, a.now().Add(-retention), sweepBatch)
 			if err != nil && ctx.Err() == nil {
 				a.log.Error().Err(err).Msg("retention failed")
 			}

@@ -16,9 +16,9 @@ import (
 // SandboxOptions are the arguments of the in-memory ERPNext, as given on the
 // command line.
 type SandboxOptions struct {
-	Addr, Key, Secret, Fixtures, Fault string
-	Version                            int
-	Seed                               uint64
+	Addr, Key, Secret, Fixtures, Fault, Data string
+	Version                                  int
+	Seed                                     uint64
 }
 
 // ServeSandbox serves an in-memory ERPNext until ctx ends.
@@ -34,11 +34,12 @@ func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
 		}
 	}
 	site, err := sandbox.New(sandbox.Options{
-		Fixtures: fixtures, Version: o.Version, Faults: faults, Seed: o.Seed, Key: o.Key, Secret: o.Secret,
+		Fixtures: fixtures, Version: o.Version, Faults: faults, Seed: o.Seed, Key: o.Key, Secret: o.Secret, Data: o.Data,
 	})
 	if err != nil {
 		return usagef("%v", err)
 	}
+	defer site.Close()
 	l, err := net.Listen("tcp", o.Addr)
 	if err != nil {
 		return err

@@ -43,6 +43,9 @@ func newIntake(o PublicOptions) *intake {
 	if o.MaxBody == 0 {
 		o.MaxBody = defaultMaxBody
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Rejected == nil {
 		o.Rejected = func(string, string) {}
 	}
@@ -62,7 +65,7 @@ func newIntake(o PublicOptions) *intake {
 func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	name := chi.URLParam(r, "source")
-	d := delivery{at: start}
+	d := delivery{at: in.Now()}
 	ev, receipt, err := in.accept(w, r, name, &d)
 	if _, known := in.Sources[name]; !known {
 		name = unknownSource // a stranger's text is neither a label nor a log field

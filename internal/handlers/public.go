@@ -50,6 +50,7 @@ type PublicOptions struct {
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	Rejected       func(source, outcome string)
 	Keep           func(event.Rejection) // takes refused requests of known sources; must not block; nil = they are not kept
+	Now            func() time.Time      // nil = time.Now
 	Registerer     prometheus.Registerer
 	Log            zerolog.Logger
 }

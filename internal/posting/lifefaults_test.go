@@ -303,3 +303,55 @@ func TestDraftsStayDraftsWhereTheSheetSaysSo(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestPaymentBetweenTwoTriesOfAnEdit breaks an edit at every call, lets the
+// payment come, and tries the edit again.
+func TestPaymentBetweenTwoTriesOfAnEdit(t *testing.T) {
+	site := &shaky{}
+	b := newBench(t, func(o *posting.Options) { site.Site, o.Site = o.Site, site })
+	want := []string{
+		"order 15 docstatus 1 To Deliver and Bill: 1 × 10 + 2 × 2.5, paid 15, po #ID",
+		"1 payments of 20, on account 5",
+	}
+	n := 0
+	for broke := true; broke; {
+		n++
+		for i, after := range []bool{false, true} {
+			id := strconv.Itoa(7000 + 10*n + i)
+			site.left, site.failed = 0, false
+			_, err := b.order(t.Context(), snapshot(id, 1, 2, 0))
+			must(t, err)
+			site.left, site.after = n, after
+			_, _ = b.order(t.Context(), snapshot(id, 2, 1, 2))
+			broke, site.left = site.failed, 0
+			_, err = b.pay(t.Context(), payment(id, 1, "20.00"))
+			must(t, err)
+			b.untilDone(t, snapshot(id, 2, 1, 2))
+			if diff := cmp.Diff(want, b.books(t.Context(), t, id)); diff != "" {
+				t.Errorf("after a failure at call %d (done: %v): books (-want +got):\n%s", n, after, diff)
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("the edit takes more than %d calls", n)
+	}
+}
+
+// The outcome of an event is written down after its turn has ended: a payment
+// that waited for the turn must know of the edit all the same.
+func TestPaymentRightBehindAnEditFindsTheSuccessor(t *testing.T) {
+	b := newBench(t, nil)
+	_, err := b.order(t.Context(), snapshot("7900", 1, 2, 0))
+	must(t, err)
+	_, err = b.Order(t.Context(), shop, snapshot("7900", 2, 1, 2)) // its outcome is not remembered yet
+	must(t, err)
+	_, err = b.pay(t.Context(), payment("7900", 1, "15.00"))
+	must(t, err)
+	want := []string{
+		"order 15 docstatus 1 To Deliver and Bill: 1 × 10 + 2 × 2.5, paid 15, po #ID",
+		"1 payments of 15, on account 0",
+	}
+	if diff := cmp.Diff(want, b.books(t.Context(), t, "7900")); diff != "" {
+		t.Errorf("books (-want +got):\n%s", diff)
+	}
+}

@@ -3,6 +3,7 @@ package posting
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
@@ -136,25 +137,40 @@ func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
 	w.adopt(d.stored, next)
 	w.state.next = 0
 	w.result.Note = "the order was edited: " + d.stored.Name + " took the place of " + old.Name
-	return w.alive(ctx, w.order.Note, nil)
+	if err := w.alive(ctx, w.order.Note, nil); err != nil {
+		return err
+	}
+	// A payment that has waited for this turn must find the successor, and the
+	// event's outcome is written down only after it.
+	return w.remember(ctx)
 }
 
 // intend writes down that a successor takes over, and the payments to link to
-// it, unless an earlier try did.
+// it: those that an earlier try found, and those that have come since.
 func (w *orderWork) intend(ctx context.Context, next int) error {
-	if w.state.next == next {
-		return nil
-	}
 	payments, err := w.paymentsOf(ctx, w.state.name)
 	if err != nil {
 		return err
 	}
-	loose, err := w.loose(ctx, w.keys()...)
-	if err != nil {
+	if w.state.next != next {
+		w.state.next, w.state.relink = next, nil
+	}
+	if err := w.toRelink(ctx, payments); err != nil {
 		return err
 	}
-	w.state.next, w.state.relink = next, append(payments, loose...)
 	return w.remember(ctx)
+}
+
+// toRelink adds payments, and those that could not be allocated to the order,
+// to the ones that are to be linked to the successor.
+func (w *orderWork) toRelink(ctx context.Context, payments []string) error {
+	loose, err := w.loose(ctx, w.keys()...)
+	for _, name := range append(payments, loose...) {
+		if !slices.Contains(w.state.relink, name) {
+			w.state.relink = append(w.state.relink, name)
+		}
+	}
+	return err
 }
 
 // retire cancels the predecessor. When ERPNext refuses because a document
@@ -211,6 +227,9 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 	found, err := w.Site.FindByKey(ctx, erpnext.DocSalesOrder, w.revisionKey(w.state.next), &successor)
 	if err != nil || !found || successor.DocStatus != erpnext.Submitted {
 		return err // replace goes on from the draft, or begins anew
+	}
+	if err := w.toRelink(ctx, nil); err != nil {
+		return err
 	}
 	if err := w.relink(ctx, successor); err != nil {
 		return err

@@ -54,6 +54,14 @@ var kinds = map[string]string{
 
 func addCustomField(t *tx, d doc) error {
 	dt := t.types[str(d, "dt")]
+	f := columnOf(d)
+	dt.add(f)
+	t.undo = append(t.undo, func() { dt.drop(f.name) })
+	return nil
+}
+
+// columnOf is the column that a Custom Field makes.
+func columnOf(d doc) *field {
 	f := &field{
 		name: str(d, "fieldname"), label: str(d, "label"), kind: "Data", custom: true,
 		unique: cint(d["unique"]) == 1, required: cint(d["reqd"]) == 1, afterSubmit: cint(d["allow_on_submit"]) == 1,
@@ -67,9 +75,7 @@ func addCustomField(t *tx, d doc) error {
 	if f.kind == "Int" || f.kind == "Float" {
 		f.initial = map[string]any{"Int": int64(0), "Float": 0.0}[f.kind]
 	}
-	dt.add(f)
-	t.undo = append(t.undo, func() { dt.drop(f.name) })
-	return nil
+	return f
 }
 
 // repairShape reads the shape anew: any valid save heals what a refused one

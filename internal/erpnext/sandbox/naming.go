@@ -87,6 +87,7 @@ func (t *tx) setSeries(key string, value int64) {
 			delete(t.series, key)
 		}
 	})
+	t.counters = append(t.counters, key)
 	t.series[key] = value
 }
 

@@ -112,7 +112,11 @@ func (s *Site) transact(r *http.Request, raw []byte) answer {
 		return answer{status: http.StatusOK, kind: "text/plain; charset=utf-8"}
 	}
 	a, err := c.serve()
-	if err != nil || r.Method == http.MethodGet || r.Method == http.MethodHead {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if err == nil && !reads {
+		err = s.keep(c.tx)
+	}
+	if err != nil || reads {
 		c.rollback()
 	}
 	if err != nil {

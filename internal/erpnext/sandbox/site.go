@@ -20,6 +20,9 @@ type Options struct {
 	// NginxMode answers paths with a trailing slash or .html as the usual proxy
 	// in front of a site does, with a redirect.
 	NginxMode bool
+	// Data is a file that keeps what was committed, on top of the fixtures; "" is
+	// none: the site then ends with the process.
+	Data string
 	// Hosts are the names the site answers to; nil is any.
 	Hosts []string
 }
@@ -40,6 +43,7 @@ type Site struct {
 	stamp    time.Time // the last timestamp given out; they are unique
 	rand     *rand.Rand
 	seed     uint64
+	durable  *durable // nil = everything ends with the process
 
 	faultMu sync.Mutex
 	dice    *rand.Rand // of the faults
@@ -92,6 +96,11 @@ func New(opts Options) (*Site, error) {
 		s.users[opts.Key] = &user{name: "Administrator", key: opts.Key, secret: opts.Secret, enabled: true, all: true}
 	}
 	s.SetFaults(opts.Faults)
+	if opts.Data != "" {
+		if err := s.openDurable(opts.Data); err != nil {
+			return nil, fmt.Errorf("sandbox: data: %w", err)
+		}
+	}
 	return s, nil
 }
 

@@ -80,8 +80,10 @@ type tx struct {
 	user     *user
 	messages []message
 	undo     []func()
-	nameSent bool // the client chose the name; the flag leaks to other documents made on the way
-	ignoring bool // permissions are not asked: the application acts, not the user
+	nameSent bool     // the client chose the name; the flag leaks to other documents made on the way
+	ignoring bool     // permissions are not asked: the application acts, not the user
+	changes  []change // documents that were stored or removed
+	counters []string // series that were counted
 }
 
 func (s *Site) begin(u *user) *tx { return &tx{Site: s, user: u} }
@@ -91,7 +93,7 @@ func (t *tx) rollback() {
 	for _, undo := range slices.Backward(t.undo) {
 		undo()
 	}
-	t.undo = nil
+	t.undo, t.changes, t.counters = nil, nil, nil
 }
 
 // get is a copy of a stored document that the caller may change.
@@ -117,6 +119,7 @@ func (t *tx) put(doctype string, d doc) {
 		}
 		tab.order = order
 	})
+	t.changes = append(t.changes, change{doctype, fold(name)})
 	stored := cloneDoc(d)
 	forget(stored)
 	tab.put(stored)
@@ -145,6 +148,7 @@ func (t *tx) remove(doctype, name string) {
 		tab.byKey[fold(name)] = before
 		tab.order = order
 	})
+	t.changes = append(t.changes, change{doctype, fold(name)})
 	tab.remove(name)
 }
 
