@@ -51,6 +51,8 @@ type Options struct {
 	PayPalTransport http.RoundTripper
 	// CustomersFresh overrides how old the list of customers' e-mails may be.
 	CustomersFresh time.Duration
+	// ERPNextTimeout overrides how long ERPNext may take for an answer.
+	ERPNextTimeout time.Duration
 	// Rand draws the jitter of retry times, in [0,1); nil = evenly.
 	Rand func() float64
 	// Now is the machine's clock as the service sees it: what an event is
@@ -119,7 +121,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	}
 
 	alerts := a.openAlerts(cfg, reg, o.Log)
-	if a.site, err = OpenSite(cfg, reg, o.Log); err != nil {
+	if a.site, err = openSite(cfg, reg, o.Log, o.ERPNextTimeout); err != nil {
 		return fmt.Errorf("open ERPNext client: %w", err)
 	}
 	if a.poster, err = newPoster(cfg, a.site, a.inbox, o); err != nil {
@@ -163,12 +165,16 @@ func OpenInbox(ctx context.Context, cfg config.Config, log zerolog.Logger) (*sql
 
 // OpenSite makes the configured client of ERPNext. It contacts nobody.
 func OpenSite(cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*erpnext.Client, error) {
+	return openSite(cfg, reg, log, 0)
+}
+
+func openSite(cfg config.Config, reg prometheus.Registerer, log zerolog.Logger, timeout time.Duration) (*erpnext.Client, error) {
 	signIn, err := signIn(cfg.ERPNext)
 	if err != nil {
 		return nil, err
 	}
 	return erpnext.New(erpnext.Options{
-		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers, Credentials: signIn,
+		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers, Credentials: signIn, Timeout: timeout,
 		Registerer: reg, Log: log, UserAgent: "ledgerhook/" + Version(),
 	})
 }

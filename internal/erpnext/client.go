@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +88,7 @@ func New(o Options) (*Client, error) {
 		writers:     make(chan struct{}, max(1, cmp.Or(o.Writers, defaultWriters))),
 		log:         o.Log,
 		metrics:     m,
-		keys:        keyFields{gauge: m.keyFields, known: map[string]keyState{}},
+		keys:        keyFields{gauge: m.keyFields, turn: make(chan struct{}, 1), known: map[string]keyState{}},
 	}, nil
 }
 
@@ -475,14 +474,13 @@ func (c *Client) send(ctx context.Context, r request, authorization string) (*re
 	}
 	start := time.Now()
 	answer, err := roundTrip(c.http, r.op, req)
-	code, status := "error", 0
+	status := 0
 	if answer != nil {
 		status = answer.status
-		code = strconv.Itoa(status)
 	}
 	took := time.Since(start)
-	c.metrics.observe(r, code, took)
-	c.log.Debug().Str("op", r.op).Str("code", code).Dur("took", took).Msg("erpnext called")
+	c.metrics.observe(r, status, took)
+	c.log.Debug().Str("op", r.op).Int("status", status).Dur("took", took).Msg("erpnext called")
 	if err == nil && (status < 200 || status > 299) {
 		f := classify(r, answer)
 		f.Detail = hide(f.Detail, authorization)

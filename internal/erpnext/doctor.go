@@ -227,10 +227,10 @@ func (d *doctor) keyFields(ctx context.Context) {
 		case has:
 			d.ok(name, KeyField)
 		case weakField(doctype) == "":
-			d.add(name, Warn, "missing: a document may be made twice after a crash", "run server setup with a System Manager's key")
+			d.add(name, Warn, "missing, and no field can stand in: one writer at a time makes these, but after a lost answer one may be there twice", "run server setup with a System Manager's key")
 		default:
-			d.add(name, Warn, "missing: the key goes into "+weakField(doctype)+" instead, which does not keep two writers from making a document twice",
-				"run server setup with a System Manager's key")
+			d.add(name, Warn, "missing: the key goes into "+weakField(doctype)+" instead, and one writer at a time looks there first; "+
+				"a create that ERPNext carries out long after it failed can still double", "run server setup with a System Manager's key")
 		}
 	}
 }

@@ -17,8 +17,8 @@ func (w *orderWork) touch(ctx context.Context) error {
 	return w.alive(ctx, w.order.Note, nil)
 }
 
-// updateHead sends the fields that differ. Where the order number is the key, it
-// stays.
+// updateHead sends the fields that differ. Without key fields the order number
+// is what keeps ERPNext from taking the order twice: then it stays.
 func (w *orderWork) updateHead(ctx context.Context) error {
 	now, err := w.current(ctx)
 	if err != nil || now.DocStatus == erpnext.Cancelled {
