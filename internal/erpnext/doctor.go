@@ -453,7 +453,8 @@ func (d *doctor) place(ctx context.Context, name, doctype, key, chosen string) {
 	case fault.KindOf(err) == fault.Missing:
 		d.add(name, Fail, "no "+doctype+" "+quote(chosen), fix+"; names end in the company's abbreviation")
 	case fault.KindOf(err) == fault.Rights:
-		d.add(name, Warn, "the API user may not read "+doctype+", so "+chosen+" cannot be checked", "")
+		d.add(name, Warn, "the API user may not read "+doctype+", so "+chosen+" cannot be checked",
+			"give it the role Accounts User, or look yourself that it exists in the company and is no group")
 	case err != nil:
 		d.failed(name, err)
 	case p.Company != d.found.Name:

@@ -75,6 +75,9 @@ var faultKinds = map[string]faultKind{
 	}},
 }
 
+// FaultKinds are all kinds of faults, sorted.
+func FaultKinds() []string { return slices.Sorted(maps.Keys(faultKinds)) }
+
 func deadlock(status int) *failure {
 	f := bare("QueryDeadlockError", "(1213, 'Deadlock found when trying to get lock; try restarting transaction')")
 	f.status = status
@@ -142,7 +145,7 @@ func (f *Fault) set(key, value string) error {
 			value = "deadlock-500"
 		}
 		if _, ok := faultKinds[value]; !ok {
-			return fmt.Errorf("no such kind: %q (there are: %s)", value, strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", "))
+			return fmt.Errorf("no such kind: %q (there are: %s)", value, strings.Join(FaultKinds(), ", "))
 		}
 		f.Kind = value
 	case "rate":
