@@ -114,6 +114,7 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"Slack cut short", func(c *config.Config) { c.SlackWebhookURL = "https://hooks.slack.com/" }, "slack", erpnext.Warn, "whole"},
 		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
 		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
+		{"items are made", func(c *config.Config) { c.Sheet.Items.Create = config.CreateNonStock }, "rights: new Item", erpnext.Fail, "Item Manager"},
 		{"a group account", func(c *config.Config) {
 			c.Sheet.Accounts.Clearing = map[string]config.ByCurrency{"paypal": {"": "Bank Accounts - DT"}}
 		}, "clearing: paypal", erpnext.Fail, "group"},

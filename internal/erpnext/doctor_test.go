@@ -62,7 +62,7 @@ func TestDoctorOfAWellSite(t *testing.T) {
 		}
 		want := []string{
 			"reach", "clock", "credentials", "version", "time zone",
-			"rights: Customer", "rights: Address", "rights: Sales Order", "rights: Payment Entry", "rights: Journal Entry", "rights: Item", "rights: Price List", "rights: Account", "rights: Company",
+			"rights: Customer", "rights: Contact", "rights: Address", "rights: Sales Order", "rights: Payment Entry", "rights: Journal Entry", "rights: Item", "rights: Price List", "rights: Account", "rights: Company", "rights: no more",
 			"key field: Customer", "key field: Address", "key field: Sales Order", "key field: Payment Entry", "key field: Journal Entry", "company", "fiscal year", "clearing: paypal", "clearing: stripe",
 			"account: receivable", "account: round off", "account: shipping", "account: tax", "cost center", "price list", "warehouse", "fallback item", "precision",
 		}
@@ -83,7 +83,7 @@ func TestDoctorWritesNothing(t *testing.T) {
 			t.Errorf("%s %s", r.Method, r.Path)
 		}
 	}
-	if len(requests) == 0 || len(requests) > 50 {
+	if len(requests) == 0 || len(requests) > 60 {
 		t.Errorf("%d requests", len(requests))
 	}
 }
@@ -236,6 +236,26 @@ func TestDoctorOfAnAdministrator(t *testing.T) {
 	findings := erpnext.Doctor(t.Context(), site.as(t, rootUser), erpnext.Wanted{}, erpnext.Named{})
 	if f := finding(t, findings, "credentials"); f.Status != erpnext.Warn || !strings.Contains(f.Fix, "Sales User") {
 		t.Errorf("%+v", f)
+	}
+	if f := finding(t, findings, "rights: no more"); f.Status != erpnext.Warn || !strings.Contains(f.Fix, "take the role System Manager away") {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestDoctorOfWhatTheSheetMakes looks at the rights on a DocType only when the
+// sheet has it made.
+func TestDoctorOfWhatTheSheetMakes(t *testing.T) {
+	site := newConnection(t, sandbox.Options{})
+	site.setUp(t)
+	findings := erpnext.Doctor(t.Context(), site.as(t, runtimeUser), erpnext.Wanted{}, erpnext.Named{Makes: []string{"Item", "Sales Invoice"}})
+	if f := finding(t, findings, "rights: new Item"); f.Status != erpnext.Fail || !strings.Contains(f.Fix, "Item Manager") || !strings.Contains(f.Text, "create") {
+		t.Errorf("%+v", f)
+	}
+	if f := finding(t, findings, "rights: new Sales Invoice"); f.Status != erpnext.OK {
+		t.Errorf("%+v", f)
+	}
+	if slices.Contains(names(findings), "rights: new Delivery Note") || slices.Contains(names(site.doctor(t, erpnext.Wanted{}, nil)), "rights: new Item") {
+		t.Error("rights are asked for that nobody needs")
 	}
 }
 
