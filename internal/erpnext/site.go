@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ const deskBoot = "frappe.boot = "
 // the page that it may open carries them. A site that cannot be asked now is an
 // error: its answer would be another one later.
 func (c *Client) Precision(ctx context.Context) (int32, bool, error) {
-	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
+	answer, err := c.deskPage(ctx)
 	if err != nil {
 		if fault.KindOf(err).SiteWide() || fault.KindOf(err) == fault.Contention {
 			return 0, false, err
@@ -99,6 +100,15 @@ func (c *Client) Precision(ctx context.Context) (int32, bool, error) {
 	}
 	digits, told := formatDecimals(page.Defaults.NumberFormat)
 	return digits, told, nil
+}
+
+// deskPage reads the page at its old address, else at that of version 16.
+func (c *Client) deskPage(ctx context.Context) (*reply, error) {
+	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Status >= 300 && r.Status < 400 {
+		return c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/desk"})
+	}
+	return answer, err
 }
 
 const maxPrecision = 9

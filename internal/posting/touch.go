@@ -42,5 +42,14 @@ func (w *orderWork) updateHead(ctx context.Context) error {
 	if len(fields) == 0 {
 		return nil
 	}
+	err = w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, fields, nil)
+	if erpnext.ClassOf(err) != "UpdateAfterSubmitError" || fields["customer_address"] == nil {
+		return err
+	}
+	// ERPNext 16 keeps the billing address of a submitted order as it is.
+	delete(fields, "customer_address")
+	if len(fields) == 0 {
+		return nil
+	}
 	return w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, fields, nil)
 }

@@ -142,10 +142,20 @@ func (c *call) serve() (answer, error) {
 	if cmd := str(c.form, "cmd"); cmd != "" {
 		return c.method(cmd)
 	}
-	if c.request.URL.Path == "/app" {
+	switch desk := c.deskPath(); c.request.URL.Path {
+	case desk:
 		return c.desk()
+	case "/app": // moved in version 16
+		return answer{status: http.StatusMovedPermanently, kind: kindHTML, headers: map[string]string{"Location": desk}}, nil
 	}
 	return c.route()
+}
+
+func (s *Site) deskPath() string {
+	if s.opts.Version >= 16 {
+		return "/desk"
+	}
+	return "/app"
 }
 
 // desk is the page that people open: it carries the site's defaults for its
