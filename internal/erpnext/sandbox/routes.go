@@ -172,6 +172,13 @@ func (c *call) desk() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if c.opts.Version == 14 { // as a text, to be parsed
+		inner, err := json.Marshal(string(boot))
+		if err != nil {
+			return answer{}, err
+		}
+		boot = []byte("JSON.parse(" + string(inner) + ")")
+	}
 	page := "<!DOCTYPE html>\n<html>\n<script>\nfrappe.boot = " + string(boot) + ";\n</script>\n</html>\n"
 	return answer{status: http.StatusOK, kind: kindHTML, body: []byte(page)}, nil
 }
