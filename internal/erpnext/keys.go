@@ -223,9 +223,11 @@ func (c *Client) putOff(err error) error {
 }
 
 func (c *Client) createOrFind(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, out any) (bool, error) {
-	refused := c.create(ctx, doctype, fields, out)
+	var raw json.RawMessage
+	refused := c.create(ctx, doctype, fields, &raw)
 	if refused == nil {
-		return true, nil
+		c.checkKept(ctx, doctype, key, fields, raw)
+		return true, decode("erpnext.create "+doctype, raw, out)
 	}
 	if nothingHappened(refused) {
 		return false, refused
@@ -241,6 +243,23 @@ func (c *Client) createOrFind(ctx context.Context, doctype, key string, fields m
 	default:
 		return false, refused
 	}
+}
+
+// checkKept looks whether a new document has the key. ERPNext drops what is no
+// field without a word, so this is how we learn that somebody removed the
+// field, or closed it to the API user. The document then gets the key where it
+// is kept without the field.
+func (c *Client) checkKept(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, raw json.RawMessage) {
+	var made Stored
+	if _, sent := fields[KeyField]; !sent || json.Unmarshal(raw, &made) != nil || made.Key != "" {
+		return
+	}
+	c.keys.set(doctype, false)
+	err := error(nil)
+	if field := weakField(doctype); field != "" {
+		err = c.Update(ctx, doctype, made.Name, map[string]any{field: key}, nil)
+	}
+	c.log.Error().Str("doctype", doctype).AnErr("error", err).Msg("erpnext dropped the unique key; run the setup command, and look at the key field's permission level")
 }
 
 // nothingHappened reports whether a look-up cannot tell more: it would be

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
 )
 
@@ -24,6 +25,29 @@ func TestPrecision(t *testing.T) {
 			if _, told, err := client.Precision(t.Context()); told || (err != nil) != wantErr {
 				t.Errorf("version %d, a page with %d: told %t, %v", version, status, told, err)
 			}
+		}
+	}
+}
+
+// TestNamesThatAProxyRedirects reads and changes customers whose names cannot
+// stand at the end of a URL, behind a proxy that redirects those.
+func TestNamesThatAProxyRedirects(t *testing.T) {
+	site := newConnection(t, sandbox.Options{NginxMode: true})
+	client := site.as(t, runtimeUser)
+	for _, name := range []string{"Shop.html", "Sons/", "A//B", "Plain"} {
+		site.insert(t, erpnext.DocCustomer, map[string]any{"name": name, "customer_name": name, "customer_group": "Individual", "territory": "All Territories"})
+		var got erpnext.Stored
+		if err := client.Update(t.Context(), erpnext.DocCustomer, name, map[string]any{"website": "https://example.com"}, &got); err != nil || got.Name != name {
+			t.Errorf("update of %q: %q, %v", name, got.Name, err)
+		}
+		var read struct{ Website string }
+		if err := client.Get(t.Context(), erpnext.DocCustomer, name, &read); err != nil || read.Website != "https://example.com" {
+			t.Errorf("%q has %+v, %v", name, read, err)
+		}
+	}
+	for _, r := range site.Requests() {
+		if r.Status/100 == 3 {
+			t.Errorf("%s %s is redirected", r.Method, r.Path)
 		}
 	}
 }
