@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
 	"github.com/ledgerhook/ledgerhook/internal/config"
@@ -111,6 +114,7 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"Slack cut short", func(c *config.Config) { c.SlackWebhookURL = "https://hooks.slack.com/" }, "slack", erpnext.Warn, "whole"},
 		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
 		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
+		{"items are made", func(c *config.Config) { c.Sheet.Items.Create = config.CreateNonStock }, "rights: new Item", erpnext.Fail, "Item Manager"},
 		{"a group account", func(c *config.Config) {
 			c.Sheet.Accounts.Clearing = map[string]config.ByCurrency{"paypal": {"": "Bank Accounts - DT"}}
 		}, "clearing: paypal", erpnext.Fail, "group"},
@@ -181,6 +185,52 @@ func TestInit(t *testing.T) {
 	out.Reset()
 	if err := app.Init(t.Context(), cfg, &out, "-"); err != nil || out.String() != string(written) {
 		t.Errorf("%v, printed\n%s", err, out.String())
+	}
+}
+
+// TestInitAfterFaults: at whatever request of init the site fails, init either
+// writes a sheet that can be read, or says what to do and leaves no file; the
+// next run writes the whole sheet.
+func TestInitAfterFaults(t *testing.T) {
+	site, url := newSite(t, sandbox.Options{})
+	cfg := testConfig(t, url, newSigners(t))
+	site.ResetRequests()
+	var clean bytes.Buffer
+	if err := app.Init(t.Context(), cfg, &clean, "-"); err != nil {
+		t.Fatal(err)
+	}
+	requests := len(site.Requests())
+	path := filepath.Join(t.TempDir(), "sheet.yaml")
+	for _, kind := range sandbox.FaultKinds() {
+		failed := 0
+		for after := range requests {
+			where := fmt.Sprintf("%s after %d", kind, after)
+			site.SetFaults([]sandbox.Fault{{Kind: kind, Count: 1, After: after, Delay: time.Microsecond}})
+			err := app.Init(t.Context(), cfg, io.Discard, path)
+			written, readErr := os.ReadFile(path)
+			switch {
+			case err == nil:
+				if _, err := config.ParseSheet("sheet.yaml", written); err != nil || readErr != nil {
+					t.Errorf("%s: a sheet that is none: %v, %v", where, readErr, err)
+				}
+				err = os.Remove(path)
+			case readErr == nil:
+				t.Errorf("%s: %v, and yet a file", where, err)
+			case !strings.Contains(err.Error(), "; ") || app.IsUsage(err):
+				t.Errorf("%s: does not say what to do: %v", where, err)
+			}
+			if err != nil {
+				failed++
+			}
+			site.SetFaults(nil)
+		}
+		if brings := !slices.Contains([]string{"slow-body", "delay-before-commit", "delay-after-commit", "read-only"}, kind); brings != (failed > 0) {
+			t.Errorf("%s made init fail %d times", kind, failed)
+		}
+		var again bytes.Buffer
+		if err := app.Init(t.Context(), cfg, &again, "-"); err != nil || again.String() != clean.String() {
+			t.Errorf("after %s: %v, or another sheet", kind, err)
+		}
 	}
 }
 

@@ -102,7 +102,24 @@ func named(d checkedDesk) erpnext.Named {
 	}
 	slices.SortFunc(n.Accounts, func(a, b erpnext.NamedAccount) int { return strings.Compare(a.Key, b.Key) })
 	n.Records = namedRecords(s)
+	n.Makes = made(s)
 	return n
+}
+
+// made lists the DocTypes that are made only because the sheet says so, for
+// doctor to look at the rights that this takes (erpnext.Named).
+func made(s config.Settings) []string {
+	var list []string
+	for doctype, on := range map[string]bool{
+		erpnext.DocItem: s.Items.Create != config.CreateNothing,
+		"Sales Invoice": s.Orders.Invoices != config.InvoiceNever,
+		"Delivery Note": s.Orders.DeliveryNotes == config.On,
+	} {
+		if on {
+			list = append(list, doctype)
+		}
+	}
+	return list
 }
 
 func namedRecords(s config.Settings) []erpnext.NamedRecord {

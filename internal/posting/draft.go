@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -92,8 +93,11 @@ func (w *orderWork) addPlaces(ctx context.Context, so *erpnext.SalesOrder) error
 // customer has another order of that number. If that is one of ours (two shops
 // that number alike and share a customer), the number gets the shop's id of the
 // order; one that a person entered is perhaps this very order, and the refusal
-// stands.
+// stands, as it does on a site without key fields, where nobody can tell.
 func (w *orderWork) draftedAsAnother(ctx context.Context, key string, so erpnext.SalesOrder, refusal error) (draft, error) {
+	if keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder); err != nil || !keyed {
+		return draft{}, cmp.Or(err, refusal)
+	}
 	var rows []erpnext.Stored
 	err := w.Site.List(ctx, erpnext.Query{
 		DocType: erpnext.DocSalesOrder, Fields: []string{"name", erpnext.KeyField}, Limit: -1,

@@ -45,7 +45,7 @@ func (w *orderWork) revise(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case !keyed: // the order number stands in for the key, and a successor needs both
+	case !keyed: // only a unique key keeps a successor from being made twice
 		return w.leaveEdit(ctx)
 	}
 	return w.replace(ctx, current)

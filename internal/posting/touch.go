@@ -17,8 +17,8 @@ func (w *orderWork) touch(ctx context.Context) error {
 	return w.alive(ctx, w.order.Note, nil)
 }
 
-// updateHead sends the fields that differ. Where the order number is the key, it
-// stays.
+// updateHead sends the fields that differ. Without key fields the order number
+// is what keeps ERPNext from taking the order twice: then it stays.
 func (w *orderWork) updateHead(ctx context.Context) error {
 	now, err := w.current(ctx)
 	if err != nil || now.DocStatus == erpnext.Cancelled {
@@ -39,6 +39,15 @@ func (w *orderWork) updateHead(ctx context.Context) error {
 	if number := kept(now.PoNo, so.PoNo); keyed && number != now.PoNo {
 		fields["po_no"] = number
 	}
+	if len(fields) == 0 {
+		return nil
+	}
+	err = w.Site.Update(ctx, erpnext.DocSalesOrder, w.state.name, fields, nil)
+	if erpnext.ClassOf(err) != "UpdateAfterSubmitError" || fields["customer_address"] == nil {
+		return err
+	}
+	// ERPNext 16 keeps the billing address of a submitted order as it is.
+	delete(fields, "customer_address")
 	if len(fields) == 0 {
 		return nil
 	}
