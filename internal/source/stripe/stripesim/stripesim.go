@@ -40,6 +40,8 @@ type Options struct {
 	// another one, and the rate: {"gbp": {"usd", 1.25}}.
 	Converts map[string]Conversion
 	Created  int64 // of every object, in seconds since 1970
+	// Series keeps the ids of several accounts apart.
+	Series int
 	// Late leaves what a payment did to the balance open until Settle.
 	Late bool
 }
@@ -122,7 +124,7 @@ func digits(currency string) int32 {
 
 func (s *Sim) id(prefix string) string {
 	s.n++
-	return fmt.Sprintf("%s_1Sim%s%05d", prefix, strings.ToUpper(prefix[:1]), s.n)
+	return fmt.Sprintf("%s_%dSim%s%05d", prefix, 1+s.Series, strings.ToUpper(prefix[:1]), s.n)
 }
 
 func (s *Sim) add(kind, prefix string, o object) object {
