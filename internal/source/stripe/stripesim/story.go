@@ -5,14 +5,22 @@ type Draw func(what string, n int) int
 
 // Live lets the account live through a drawn history: payments in several
 // currencies and ways, what becomes of each, and payouts. Everything that is
-// begun comes to an end.
-func (s *Sim) Live(draw Draw) {
+// begun comes to an end. pause is called between any two steps, when webhooks
+// may be delivered.
+func (s *Sim) Live(draw Draw, pause func()) {
+	l := &life{s, draw, pause}
 	for range 1 + draw("payments", 3) {
-		s.livePayment(draw)
+		l.payment()
 	}
 	for range draw("payouts", 3) {
-		s.livePayout(draw)
+		l.payout()
 	}
+}
+
+type life struct {
+	*Sim
+	draw  Draw
+	pause func()
 }
 
 // least is the smallest amount that is taken: of less than that nothing is left
@@ -21,59 +29,58 @@ const least = 100
 
 var currencies = []string{"usd", "eur", "gbp", "jpy"}
 
-func (s *Sim) livePayment(draw Draw) {
+func (s *life) payment() {
 	p := Payment{
-		Amount: int64(500 + draw("amount", 20000)), Currency: currencies[draw("currency", len(currencies))], Email: "buyer@example.com",
-		Way: []Way{ByIntent, BySession, ByInvoice, ByCharge}[draw("way", 4)],
+		Amount: int64(500 + s.draw("amount", 20000)), Currency: currencies[s.draw("currency", len(currencies))], Email: "buyer@example.com",
+		Way: []Way{ByIntent, BySession, ByInvoice, ByCharge}[s.draw("way", 4)],
 	}
-	if draw("captures", 5) == 0 {
-		s.liveCaptures(draw, p)
+	if s.draw("captures", 5) == 0 {
+		s.captures(p)
 		return
 	}
 	charge := s.Pay(p)
-	switch draw("then", 4) {
+	s.pause()
+	switch s.draw("then", 4) {
 	case 0:
-		for range 1 + draw("refunds", 3) {
-			s.liveRefund(draw, charge)
+		for range 1 + s.draw("refunds", 3) {
+			s.refund(charge)
 		}
 	case 1:
-		s.liveDispute(draw, charge)
+		s.dispute(charge, false)
 	case 2:
-		s.liveDispute(func(what string, n int) int { // an inquiry
-			if what == "inquiry" {
-				return 0
-			}
-			return draw(what, n)
-		}, charge)
-		s.liveRefund(draw, charge)
+		s.dispute(charge, true)
+		s.refund(charge)
 	}
 }
 
-func (s *Sim) liveCaptures(draw Draw, p Payment) {
-	if draw("partial", 2) == 0 {
-		s.CapturePart(p, least+int64(draw("captured", int(p.Amount)-least)))
+func (s *life) captures(p Payment) {
+	if s.draw("partial", 2) == 0 {
+		s.CapturePart(p, least+int64(s.draw("captured", int(p.Amount)-least)))
 		return
 	}
 	p.Way = ByIntent
 	charge := s.Authorize(p)
-	first := least + int64(draw("first capture", int(p.Amount)-2*least))
+	first := least + int64(s.draw("first capture", int(p.Amount)-2*least))
 	s.Capture(charge, first, false)
+	s.pause()
 	s.Capture(charge, p.Amount-first, true)
 }
 
-func (s *Sim) liveRefund(draw Draw, charge string) {
+func (s *life) refund(charge string) {
 	left := s.Left(charge)
 	if left < 1 {
 		return
 	}
-	pending := draw("pending", 2) == 0
-	id := s.Refund(charge, 1+int64(draw("refunded", int(left))), pending)
-	if draw("reference", 3) == 0 {
+	pending := s.draw("pending", 2) == 0
+	id := s.Refund(charge, 1+int64(s.draw("refunded", int(left))), pending)
+	s.pause()
+	if s.draw("reference", 3) == 0 {
 		s.ReferRefund(id)
 	}
-	switch fails := draw("refund fails", 3) == 0; {
-	case fails && pending && draw("arrives before", 2) == 0:
+	switch fails := s.draw("refund fails", 3) == 0; {
+	case fails && pending && s.draw("arrives before", 2) == 0:
 		s.ArriveRefund(id)
+		s.pause()
 		s.FailRefund(id)
 	case fails:
 		s.FailRefund(id)
@@ -82,32 +89,35 @@ func (s *Sim) liveRefund(draw Draw, charge string) {
 	}
 }
 
-func (s *Sim) liveDispute(draw Draw, charge string) {
-	inquiry := draw("inquiry", 4) == 0
+func (s *life) dispute(charge string, inquiry bool) {
 	id := s.Dispute(charge, inquiry)
+	s.pause()
 	if inquiry {
 		s.Drop(id)
 		return
 	}
-	if draw("evidence", 2) == 0 {
+	if s.draw("evidence", 2) == 0 {
 		s.Evidence(id)
+		s.pause()
 	}
-	switch draw("dispute ends", 3) {
+	switch s.draw("dispute ends", 3) {
 	case 0:
-		s.Win(id, draw("fee comes back", 2) == 0)
+		s.Win(id, s.draw("fee comes back", 2) == 0)
 	case 1:
 		s.Lose(id)
 	}
 }
 
-func (s *Sim) livePayout(draw Draw) {
-	currency := currencies[draw("payout currency", 2)]
-	id := s.Payout(1+int64(draw("payout amount", 5000)), currency, draw("instant", 2) == 0)
-	switch draw("payout ends", 4) {
+func (s *life) payout() {
+	currency := currencies[s.draw("payout currency", 2)]
+	id := s.Payout(1+int64(s.draw("payout amount", 5000)), currency, s.draw("instant", 2) == 0)
+	s.pause()
+	switch s.draw("payout ends", 4) {
 	case 0:
 		s.CancelPayout(id)
 	case 1:
 		s.Arrive(id)
+		s.pause()
 		s.FailPayout(id)
 	default:
 		s.Arrive(id)
