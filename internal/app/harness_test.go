@@ -117,6 +117,12 @@ func testConfig(t testing.TB, siteURL string, s signers) config.Config {
 func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) *service {
 	t.Helper()
 	site, url := newSite(t, o)
+	return serve(t, site, url, change)
+}
+
+// serve starts the service on a site.
+func serve(t testing.TB, site *sandbox.Site, url string, change func(*config.Config)) *service {
+	t.Helper()
 	s := &service{site: site, signers: newSigners(t), log: &buffer{}}
 	cfg := testConfig(t, url, s.signers)
 	if change != nil {

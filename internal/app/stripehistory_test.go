@@ -21,13 +21,14 @@ import (
 	"pgregory.net/rapid"
 )
 
-const stripeKey = "rk_test_canary"
+// StripeKey is the API key of the simulated account.
+const StripeKey = "rk_test_canary"
 
-// stripeSettles are the currencies that the account converts.
-var stripeSettles = map[string]stripesim.Conversion{"gbp": {To: "eur", Rate: "1.1734"}, "jpy": {To: "usd", Rate: "0.0067"}}
+// StripeSettles are the currencies that the account converts.
+var StripeSettles = map[string]stripesim.Conversion{"gbp": {To: "eur", Rate: "1.1734"}, "jpy": {To: "usd", Rate: "0.0067"}}
 
-// stripeBooks is a sheet for money in two currencies.
-func stripeBooks() config.Settings {
+// StripeBooks is a sheet for money in two currencies.
+func StripeBooks() config.Settings {
 	wait := time.Hour
 	return config.Settings{
 		Accounts: config.Accounts{
@@ -39,8 +40,8 @@ func stripeBooks() config.Settings {
 	}
 }
 
-// insertStripeAccounts gives a demo site the accounts that stripeBooks names.
-func insertStripeAccounts(t testing.TB, site *sandbox.Site) {
+// InsertStripeAccounts gives a demo site the accounts that StripeBooks names.
+func InsertStripeAccounts(t testing.TB, site *sandbox.Site) {
 	t.Helper()
 	for name, account := range map[string]map[string]any{
 		"Stripe EUR": {"account_type": "Bank", "account_currency": "EUR"}, "Bank EUR": {"account_type": "Bank", "account_currency": "EUR"},
@@ -130,7 +131,7 @@ func newStripeBench(t *testing.T) *stripeBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	insertStripeAccounts(t, site)
+	InsertStripeAccounts(t, site)
 	client := func(key, secret string) *erpnext.Client {
 		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret(key, secret), Transport: inMemory{site}})
 		if err != nil {
@@ -145,8 +146,8 @@ func newStripeBench(t *testing.T) *stripeBench {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.sim.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
 	b.cfg = config.Config{
-		Stripe: config.Stripe{Secrets: []config.Secret{"whsec_test"}, APIKey: stripeKey, APIURL: server.URL},
-		Sheet:  config.Sheet{Settings: stripeBooks()},
+		Stripe: config.Stripe{Secrets: []config.Secret{"whsec_test"}, APIKey: StripeKey, APIURL: server.URL},
+		Sheet:  config.Sheet{Settings: StripeBooks()},
 	}
 	return b
 }
@@ -169,8 +170,8 @@ func (b *stripeBench) deliver(t *testing.T, rt *rapid.T, events []stripesim.Even
 	return waiting
 }
 
-// ledger adds up the accounts of a site, each in its own currency.
-func ledger(t testing.TB, site *erpnext.Client) map[string]decimal.Decimal {
+// Ledger adds up the accounts of a site, each in its own currency.
+func Ledger(t testing.TB, site *erpnext.Client) map[string]decimal.Decimal {
 	t.Helper()
 	var lines []struct {
 		Account string         `json:"account"`
@@ -193,7 +194,7 @@ func ledger(t testing.TB, site *erpnext.Client) map[string]decimal.Decimal {
 
 // open makes a new account, told of by a source of its own.
 func (b *stripeBench) open(rt *rapid.T, o stripesim.Options) {
-	o.Key = stripeKey
+	o.Key = StripeKey
 	b.sim = stripesim.New(o)
 	sources, err := openSources(b.cfg, nil)
 	if err != nil {
@@ -218,9 +219,9 @@ func TestStripeBooksAreTheBalance(t *testing.T) {
 		}
 		draw := func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(rt, what) }
 		b.open(rt, stripesim.Options{
-			Version: stripesim.Versions[draw("version", len(stripesim.Versions))], Converts: stripeSettles, Created: time.Now().Unix(), Series: histories,
+			Version: stripesim.Versions[draw("version", len(stripesim.Versions))], Converts: StripeSettles, Created: time.Now().Unix(), Series: histories,
 		})
-		before := ledger(t, b.site)
+		before := Ledger(t, b.site)
 		var all, outside []stripesim.Event // outside: sent and not delivered yet
 		arrive := func(last bool) {
 			sent := b.sim.Take()
@@ -241,7 +242,7 @@ func TestStripeBooksAreTheBalance(t *testing.T) {
 				rt.Fatalf("events wait for ever:\n%s", topics(outside))
 			}
 		}
-		after, holds := ledger(t, b.site), b.sim.Balance()
+		after, holds := Ledger(t, b.site), b.sim.Balance()
 		for currency, account := range map[string]string{"USD": "Stripe Clearing - DT", "EUR": "Stripe EUR - DT"} {
 			if got := after[account].Sub(before[account]); !got.Equal(holds[currency]) {
 				rt.Errorf("%s moved by %s, the balance by %s:\n%s", account, got, holds[currency], topics(all))

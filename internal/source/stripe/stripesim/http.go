@@ -25,6 +25,13 @@ func (s *Sim) Fail(faults ...Fault) {
 	s.faults = append(s.faults, faults...)
 }
 
+// Mend takes back all faults to come.
+func (s *Sim) Mend() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // Calls lists what the API was asked, and forgets it.
 func (s *Sim) Calls() []string {
 	s.mu.Lock()
