@@ -1,7 +1,9 @@
 package stripe
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -352,4 +354,50 @@ func TestConnectedAccountIsAskedAbout(t *testing.T) {
 	if _, err := learn(t.Context(), s, stripesim.Event{Topic: "charge.succeeded", Body: []byte(body)}); err != nil || !slices.Equal(named, []string{"acct_1"}) {
 		t.Errorf("named %q, %v", named, err)
 	}
+}
+
+// says answers every call alike.
+type says []byte
+
+func (s says) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(s))}, nil
+}
+
+// FuzzComplete lets Stripe's API answer anything: what is made of it is whole,
+// or a failure that leaves the event for later.
+func FuzzComplete(f *testing.F) {
+	for _, version := range stripesim.Versions {
+		sim := stripesim.New(stripesim.Options{Version: version})
+		charge := sim.Pay(stripesim.Payment{Amount: 4000, Currency: "eur", Way: stripesim.ByInvoice})
+		sim.Refund(charge, 500, false)
+		sim.Dispute(charge, false)
+		sim.Arrive(sim.Payout(1000, "eur", true))
+		for _, e := range sim.Take() {
+			f.Add(e.Topic, e.Body, []byte(`{"data":[],"id":"ch_1","captured":true,"amount":5025,"amount_captured":5025,"currency":"eur","balance_transaction":`+transaction+`}`))
+		}
+	}
+	f.Add("charge.updated", []byte(eventBody(charge(`"balance_transaction":"txn_1"`))), []byte(`{"id":"ch_1","captured":true,"amount":6,"amount_captured":5,"currency":"eur","balance_transaction":`+transaction+`}`))
+	f.Fuzz(func(t *testing.T, topic string, body, answer []byte) {
+		s, err := New(Options{Secrets: []string{secretA}, APIKey: "key", Transport: says(answer)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ev := event.Event{Topic: topic, Body: body}
+		c, err := s.Decode(ev)
+		if err != nil {
+			return
+		}
+		if err := s.Complete(t.Context(), ev, &c); err != nil {
+			if f := fault.As(err); f == nil || f.Kind == fault.Internal {
+				t.Fatalf("unclassified: %v", err)
+			}
+			return
+		}
+		if (c.Payment == nil && len(c.Refunds) == 0 && c.Dispute == nil && c.Payout == nil) == (c.Ignored == "") {
+			t.Fatalf("neither money nor ignored, or both: %+v", c)
+		}
+		if p := c.Payment; p != nil && (p.ID == "" || p.Amount.Sign() <= 0 || p.Settlement != nil && !p.Settlement.Gross.Sub(p.Settlement.Fee).Equal(p.Settlement.Net)) {
+			t.Fatalf("half a payment: %+v", p)
+		}
+	})
 }
