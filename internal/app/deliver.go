@@ -28,6 +28,15 @@ type completer interface {
 	Complete(ctx context.Context, ev event.Event, content *commerce.Content) error
 }
 
+// complete asks the provider about what an event tells, where it can be asked:
+// also about one that by itself tells nothing to book.
+func complete(ctx context.Context, src source, ev event.Event, content *commerce.Content) error {
+	if c, ok := src.(completer); ok {
+		return c.Complete(ctx, ev, content)
+	}
+	return nil
+}
+
 // deliverer carries one event into ERPNext: decode, complete, post.
 type deliverer struct {
 	sources map[string]source
@@ -68,13 +77,11 @@ func (d *deliverer) deliver(ctx context.Context, c *event.Claim) (worker.Deliver
 // post carries what an event says, in the order in which Content lists it: an
 // order before the money that came inside it.
 func (d *deliverer) post(ctx context.Context, src source, ev event.Event, content commerce.Content) (posting.Result, error) {
+	if err := complete(ctx, src, ev, &content); err != nil {
+		return posting.Result{}, err
+	}
 	if content.Ignored != "" {
 		return posting.Result{Ignored: content.Ignored}, nil
-	}
-	if c, ok := src.(completer); ok {
-		if err := c.Complete(ctx, ev, &content); err != nil {
-			return posting.Result{}, err
-		}
 	}
 	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
 	for _, part := range p.parts(content) {

@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
+	"github.com/ledgerhook/ledgerhook/internal/source/stripe/stripesim"
 )
 
 // wellConfig is a configuration with nothing to say against.
@@ -28,7 +29,18 @@ func wellConfig(t *testing.T) config.Config {
 	cfg.PayPal.ClientID, cfg.PayPal.ClientSecret = "canary-id", "canary-secret"
 	cfg.PayPal.APIURL = newTokens(t, http.StatusOK)
 	cfg.SlackWebhookURL = "https://hooks.slack.com/services/T0/B0/canary"
+	cfg.Stripe.APIKey, cfg.Stripe.APIURL = "rk_test_canary", newStripe(t, stripesim.Fault{})
 	return cfg
+}
+
+// newStripe is Stripe's API, whose first answers may be faults.
+func newStripe(t *testing.T, faults ...stripesim.Fault) string {
+	t.Helper()
+	sim := stripesim.New(stripesim.Options{Key: "rk_test_canary"})
+	sim.Fail(faults...)
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // newTokens is PayPal's token endpoint.
@@ -82,7 +94,7 @@ func TestDoctorOfAWellService(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "paypal", "slack"} {
+	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "stripe", "paypal", "slack"} {
 		if found[name].Status != erpnext.OK {
 			t.Errorf("%s: %+v", name, found[name])
 		}
@@ -108,6 +120,16 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"PayPal refuses", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusUnauthorized) }, "paypal", erpnext.Fail, "PAYPAL_MODE"},
 		{"PayPal is down", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusBadGateway) }, "paypal", erpnext.Fail, "502"},
 		{"PayPal cannot be reached", func(c *config.Config) { c.PayPal.APIURL = nowhere.URL }, "paypal", erpnext.Fail, "not reached"},
+		{"no key for Stripe", func(c *config.Config) { c.Stripe.APIKey = "" }, "stripe", erpnext.Warn, "STRIPE_API_KEY"},
+		{"Stripe does not know the key", func(c *config.Config) { c.Stripe.APIKey = "rk_test_other_canary" }, "stripe", erpnext.Fail, "Developers, API keys"},
+		{"Stripe's key may not read payouts", func(c *config.Config) {
+			c.Stripe.APIURL = newStripe(t, append(make([]stripesim.Fault, 5), stripesim.Fault{Status: http.StatusForbidden})...)
+		}, "stripe", erpnext.Fail, "answered 403 to payouts"},
+		{"Stripe cannot be reached", func(c *config.Config) { c.Stripe.APIURL = nowhere.URL }, "stripe", erpnext.Fail, "was not reached"},
+		{"Stripe's key is of the other mode", func(c *config.Config) {
+			live := true
+			c.Sheet.Sources = map[string]config.Source{"stripe": {Livemode: &live}}
+		}, "stripe", erpnext.Fail, "other mode"},
 		{"no alerts", func(c *config.Config) { c.SlackWebhookURL = "" }, "alerts", erpnext.Warn, "SLACK_WEBHOOK_URL"},
 		{"another channel", func(c *config.Config) { c.AlertWebhookURL = "https://alerts.example/canary" }, "alerts", erpnext.OK, ""},
 		{"Slack in the clear", func(c *config.Config) { c.SlackWebhookURL = "http://hooks.slack.com/services/canary" }, "slack", erpnext.Warn, "https"},

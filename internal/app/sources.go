@@ -39,12 +39,19 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 			Secrets: config.Reveal(s.Secrets), BuyersMoney: settings.Orders.Currency == config.PresentmentMoney, Tests: settings.Orders.TestOrders == config.BookTests,
 		})
 	case config.ProviderStripe:
-		return stripe.New(stripe.Options{Secrets: config.Reveal(s.Secrets)})
+		return stripe.New(stripeOptions(s, settings))
 	default:
 		return paypal.New(paypal.Options{
 			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
 			Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
 		})
+	}
+}
+
+func stripeOptions(s config.Sender, settings config.Settings) stripe.Options {
+	return stripe.Options{
+		Secrets: config.Reveal(s.Secrets), APIKey: s.APIKey.Reveal(), APIURL: s.APIURL,
+		Livemode: s.Livemode, Account: s.Account, OrderRefs: settings.Payments.OrderRefs,
 	}
 }
 

@@ -237,7 +237,8 @@ const (
 	DisputeReinstated DisputeStage = "reinstated" // the provider gave it back
 	DisputeWon        DisputeStage = "won"
 	DisputeLost       DisputeStage = "lost"
-	DisputeClosed     DisputeStage = "closed" // over without a decision: a warning, a withdrawal by the buyer
+	DisputeClosed     DisputeStage = "closed"  // over without a decision: a warning, a withdrawal by the buyer
+	DisputeUpdated    DisputeStage = "updated" // something else changed: evidence, a deadline
 )
 
 // Dispute is a payer's objection to a payment.

@@ -50,7 +50,7 @@ type environment struct {
 	ShopifySecrets     string `split_words:"true" desc:"app client secret and/or the shop's notification secret; old and new, comma separated"`
 	ShopifySecretsFile string `split_words:"true"`
 	StripeSecrets      string `split_words:"true" desc:"endpoint signing secrets (whsec_…), comma separated"`
-	StripeAPIKey       string `split_words:"true" desc:"reserved for fees and read-back"`
+	StripeAPIKey       string `split_words:"true" desc:"to read fees, conversions and what events leave out"`
 	StripeAPIKeyFile   string `split_words:"true"`
 	StripeAPIURL       string `split_words:"true" desc:"for tests"`
 	StripeSecretsFile  string `split_words:"true"`

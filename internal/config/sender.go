@@ -18,8 +18,8 @@ type Sender struct {
 	Secrets []Secret // Shopify, Stripe
 
 	APIKey   Secret // Stripe
-	Livemode *bool  // nil = both
-	Account  string // Stripe's connected account; "" = any
+	Livemode *bool  // nil = the API key's mode, and both without one
+	Account  string // Stripe's connected account; "" = the endpoint's own
 
 	WebhookID    string // PayPal
 	ClientID     string

@@ -36,8 +36,8 @@ type Source struct {
 	SecretsEnv       string     `yaml:"secrets_env" desc:"Environment variable, without the prefix LEDGERHOOK_, with signing secrets, comma separated."`
 	APIKeyFile       string     `yaml:"api_key_file" desc:"Stripe: file with an API key, for fees and read-back."`
 	APIKeyEnv        string     `yaml:"api_key_env" desc:"Stripe: environment variable with an API key."`
-	Livemode         *bool      `yaml:"livemode" desc:"Stripe: true takes live events alone, false test events alone. Without it both are taken."`
-	Account          string     `yaml:"account" desc:"Stripe: the connected account whose events are meant."`
+	Livemode         *bool      `yaml:"livemode" desc:"Stripe: true takes live events alone, false test events alone; an event of the other mode is a dead letter. Without it the mode of the API key holds, and without a key both are taken."`
+	Account          string     `yaml:"account" desc:"Stripe: the connected account (acct_…) whose events are meant. Without it an event of a connected account is a dead letter."`
 	WebhookID        string     `yaml:"webhook_id" desc:"PayPal: id of the webhook in the REST app."`
 	ClientID         string     `yaml:"client_id" desc:"PayPal: client id of the REST app, for postback and read-back."`
 	ClientIDEnv      string     `yaml:"client_id_env" desc:"PayPal: environment variable with the client id."`
