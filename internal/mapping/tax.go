@@ -12,18 +12,23 @@ import (
 
 // ruleOf is the rule that a tax falls under, or one of TaxAccount.
 func (m *orderMap) ruleOf(t commerce.Tax) TaxRule {
-	country := ""
-	for _, a := range []*commerce.Address{m.order.ShipTo, m.order.BillTo} {
-		if a != nil && country == "" {
-			country = a.CountryCode
-		}
-	}
+	country := m.country()
 	for _, r := range m.books.Taxes {
 		if fits(r.Title, t.Title) && (r.Rate == nil || r.Rate.Equal(t.Rate)) && (r.Country == "" || strings.EqualFold(r.Country, country)) {
 			return r
 		}
 	}
 	return TaxRule{Account: m.books.TaxAccount}
+}
+
+// country is where the goods go, or who pays for them lives.
+func (m *orderMap) country() string {
+	for _, a := range []*commerce.Address{m.order.ShipTo, m.order.BillTo} {
+		if a != nil && a.CountryCode != "" {
+			return a.CountryCode
+		}
+	}
+	return ""
 }
 
 // addTaxes books the taxes as they were charged. Taxes that a sales channel
@@ -88,17 +93,38 @@ func (m *orderMap) template(taxes []commerce.Tax) string {
 			return template
 		}
 	}
+	if len(taxes) == 0 {
+		return m.untaxed()
+	}
 	return ""
 }
 
-// rateRow is one `On Net Total` row: a rate on an account.
-type rateRow struct {
-	account string
-	rate    string
+// untaxed is the Item Tax Template of what is not taxed: that of a rule for the
+// rate 0. Beside taxed items it is needed, or ERPNext taxes them too.
+func (m *orderMap) untaxed() string {
+	for _, r := range m.books.Taxes {
+		if r.Rate != nil && r.Rate.IsZero() && fits(r.Title, "") && (r.Country == "" || strings.EqualFold(r.Country, m.country())) {
+			return r.ItemTaxTemplate
+		}
+	}
+	return ""
 }
 
+// rateRow is one `On Net Total` row: a rate on an account, or the rates that
+// the items' templates have for an account.
+type rateRow struct {
+	account string
+	rate    string // "" = by template
+}
+
+// rowOf is the row that a tax falls under. An Item Tax Template gives its rates
+// by account, so that one account has one row however many rates there are.
 func (m *orderMap) rowOf(t commerce.Tax) rateRow {
-	return rateRow{m.ruleOf(t).Account, t.Rate.String()}
+	rule := m.ruleOf(t)
+	if rule.ItemTaxTemplate != "" {
+		return rateRow{account: rule.Account}
+	}
+	return rateRow{rule.Account, t.Rate.String()}
 }
 
 // addRates adds one `On Net Total` row per account and rate, and the taxes of
@@ -123,10 +149,11 @@ func (m *orderMap) addRate(t commerce.Tax, row rateRow) error {
 	switch {
 	case row.account == "":
 		return unmapped("tax account", "accounts.tax")
-	case !m.uniform(row) && m.ruleOf(t).ItemTaxTemplate == "":
+	case !m.uniform(row) && !m.templated():
 		return &fault.Error{
 			Kind: fault.Unmapped, Op: "mapping", Cause: "items of one order are taxed at different rates",
-			Hint: "give each rate its item_tax_template under taxes in the mapping sheet, or set orders.taxes to actual, then replay",
+			Hint: "give each rate its item_tax_template under taxes in the mapping sheet (a rule with rate: 0 has that of items without tax), " +
+				"or set orders.taxes to actual, then replay",
 		}
 	}
 	m.so.Taxes = append(m.so.Taxes, erpnext.TaxRow{
@@ -137,6 +164,17 @@ func (m *orderMap) addRate(t commerce.Tax, row rateRow) error {
 		m.sum = m.sum.Add(m.computed(row))
 	}
 	return nil
+}
+
+// templated reports whether every item row has an Item Tax Template, so that it
+// does not matter which rates the rows have.
+func (m *orderMap) templated() bool {
+	for _, r := range m.rated {
+		if m.template(r.taxes) == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // itemTaxes are the taxes on item rows.
@@ -184,4 +222,17 @@ func (m *orderMap) computed(row rateRow) decimal.Decimal {
 		}
 	}
 	return sum.RoundBank(m.books.Precision)
+}
+
+// Adjusted are the books for an order whose draft came to another total than
+// the shop's because the site rounds tax rows with rates in its own way, and
+// false when the difference is not that.
+func (b Books) Adjusted(o commerce.Order, got decimal.Decimal) (Books, bool) {
+	off := o.Total.Value().Sub(got)
+	m := &orderMap{books: b, order: o, digits: b.digits(o.Currency)}
+	if b.TaxRows != TaxesOnNetTotal || !b.Adjust.IsZero() || off.IsZero() || off.Abs().GreaterThan(m.residualLimit()) {
+		return b, false
+	}
+	b.Adjust = off
+	return b, true
 }

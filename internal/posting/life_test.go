@@ -51,17 +51,40 @@ func newBench(t testing.TB, change func(*posting.Options)) *bench {
 
 func sandboxClient(t testing.TB) *erpnext.Client {
 	t.Helper()
-	handler, err := sandbox.New(sandbox.Options{})
+	_, client := sandboxSite(t)
+	return client
+}
+
+// sandboxSite is an in-memory ERPNext that is set up.
+func sandboxSite(t testing.TB) (*sandbox.Site, *erpnext.Client) {
+	t.Helper()
+	site, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
 	setup := newClient(t, server.URL, "demo-setup-key", "demo-setup-secret")
 	if err := erpnext.Setup(t.Context(), setup, erpnext.KeyedDocTypes(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	return newClient(t, server.URL, "demo-key", "demo-secret")
+	return site, newClient(t, server.URL, "demo-key", "demo-secret")
+}
+
+// sandboxBench is a bench on an in-memory ERPNext whose inside can be changed.
+func sandboxBench(t testing.TB, books mapping.Books, change func(*posting.Options)) (*sandbox.Site, *bench) {
+	t.Helper()
+	site, client := sandboxSite(t)
+	b := &bench{site: client, memory: newMemory()}
+	o := posting.Options{
+		Site: client, Memory: b.memory, Shops: []posting.Origin{shop}, CustomersFresh: time.Hour,
+		Desk: posting.Desk{ReadBooks: posting.ReadBooks(client, erpnext.Wanted{}, books), WaitForOrder: time.Hour},
+	}
+	if change != nil {
+		change(&o)
+	}
+	b.Poster = posting.New(o)
+	return site, b
 }
 
 // run begins every id of a run on a real site, which keeps what earlier runs
