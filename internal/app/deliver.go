@@ -76,18 +76,21 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 			return posting.Result{}, err
 		}
 	}
-	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
+	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
+	p := delivery{deliverer: d, poster: d.poster.For(origin), origin: origin, received: ev.ReceivedAt}
 	for _, part := range p.parts(content) {
 		if err := p.take(part(ctx)); err != nil {
 			return p.result, err
 		}
 	}
+	p.result.Note = joined(p.result.Note, p.poster.Moved())
 	return p.result, nil
 }
 
 // delivery gathers what the parts of one event lead to.
 type delivery struct {
 	*deliverer
+	poster   *posting.Poster // this event's
 	origin   posting.Origin
 	received time.Time
 	result   posting.Result

@@ -30,6 +30,7 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 		GuestCustomer: s.GuestCustomer, UnknownPayer: s.UnknownPayer, WaitForOrder: s.Payments.Wait(),
 		Fees: feePolicy(s), Gateways: map[string]posting.Owner{},
 		Customers: posting.CustomerPolicy{FromShop: s.Customers.FromShop == config.On, Update: customerUpdate(s.Customers.Update)}, Products: s.Products == config.On,
+		FirstOpenDay: s.Orders.ClosedPeriod == config.FirstOpenDay,
 	}
 	if d.Fees == posting.FeesDeducted && tellsFees(sender) && s.Payments.FeeWait != nil {
 		d.WaitForFee = *s.Payments.FeeWait
