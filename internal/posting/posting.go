@@ -156,6 +156,16 @@ type Result struct {
 	Warn      *fault.Error // it was done, but a person should know
 }
 
+// note adds to how it was done.
+func (r *Result) note(text string) {
+	switch {
+	case r.Note == "":
+		r.Note = text
+	case !strings.Contains(r.Note, text):
+		r.Note += "; " + text
+	}
+}
+
 func (r *Result) add(docs ...event.Document) { r.Documents = append(r.Documents, docs...) }
 
 // Warm reads the books and the customers' e-mails ahead of the first event.
