@@ -76,6 +76,9 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 			return posting.Result{}, err
 		}
 	}
+	if content.Partial != "" {
+		return posting.Result{}, fault.New(fault.Undecodable, "app.deliver", "the event lacks "+content.Partial+", and its source cannot ask for it")
+	}
 	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
 	p := delivery{deliverer: d, poster: d.poster.For(origin), origin: origin, received: ev.ReceivedAt}
 	for _, part := range p.parts(content) {

@@ -46,7 +46,9 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 
 // tellsFees reports whether the fee of a payment can be found out, if its own
 // event does not tell it.
-func tellsFees(s config.Sender) bool { return s.APIKey != "" || s.ClientID != "" }
+func tellsFees(s config.Sender) bool {
+	return s.Provider != config.ProviderShopify && s.APIKey != "" || s.ClientID != ""
+}
 
 // feePolicy is the sheet's. Without an account for them fees are not booked.
 func feePolicy(s config.Settings) posting.FeePolicy {

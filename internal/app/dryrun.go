@@ -66,6 +66,11 @@ func (t *InboxTool) dryRun(ctx context.Context, cfg config.Config, ev event.Even
 	if err != nil {
 		return DryRunView{}, err
 	}
+	if c, ok := src.(completer); ok && content.Partial != "" {
+		if err := c.Complete(ctx, ev, &content); err != nil {
+			return DryRunView{}, err
+		}
+	}
 	site, err := OpenSite(cfg, nil, zerolog.Nop())
 	if err != nil {
 		return DryRunView{}, err

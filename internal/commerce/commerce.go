@@ -21,6 +21,7 @@ type Content struct {
 	Customer *Party   // a shop's customer, told of without an order
 	Product  *Product // a shop's product, told of without an order
 	Privacy  *Privacy
+	Partial  string // what the sender left out; nothing may be posted before the source has asked for the rest
 	Ignored  string // nothing to book; the reason, for the operator, without customer data
 }
 

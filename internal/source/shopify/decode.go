@@ -67,26 +67,49 @@ var reasons = map[string]string{
 
 // order reads a whole order.
 func (s *Source) order(p strictjson.Place, ev event.Event) (commerce.Content, error) {
-	if field := filteredOut(p.Value()); field != "" {
+	id := p.Get("id")
+	field := filteredOut(p.Value())
+	switch {
+	case field != "" && s.api != nil && strictjson.PlainID(id.ID()):
+		return commerce.Content{Order: &commerce.Order{ID: id.ID()}, Partial: field}, nil // Complete reads it whole
+	case field != "":
 		return commerce.Content{}, &fault.Error{
 			Kind: fault.Undecodable, Op: "shopify.Decode", Cause: "the order has no " + field,
-			Hint: "the webhook subscription sends chosen fields only: remove include_fields from it, then let Shopify send the order again",
+			Hint: "the webhook subscription sends chosen fields only, or the app may not see customers: remove include_fields from the subscription (or add " +
+				strings.Join(everyOrderHas, ", ") + "), then let Shopify send the order again; or give this source an Admin API access token, and it reads the order itself",
 		}
 	}
-	if id := p.Get("id"); !strictjson.PlainID(id.ID()) {
+	if !strictjson.PlainID(id.ID()) {
 		id.Complain("is not a usable identifier")
 	}
 	return commerce.Content{Order: s.readOrder(p, ev.ReceivedAt)}, nil
 }
 
+// everyOrderHas are fields that every whole order has, if only as null, in
+// every version of the API, and that decide how it is booked. Addresses and
+// the customer are not among them: orders without them exist.
+var everyOrderHas = []string{
+	"id", "currency", "line_items", "total_price", "name", "subtotal_price", "total_tax", "total_discounts", "taxes_included", "tax_lines", "shipping_lines",
+	"created_at", "updated_at", "cancelled_at", "test", "financial_status", "discount_codes", "note", "note_attributes", "fulfillments",
+}
+
+// neverNull is how many of them are never null, the first ones.
+const neverNull = 4
+
 // filteredOut names a field that every whole order has and this one has not.
+// Of the fields that say who buys, a whole order has one at least.
 func filteredOut(order strictjson.Value) string {
-	for _, name := range []string{"id", "currency", "line_items", "total_price"} {
-		if !order.Has(name) {
+	for i, name := range everyOrderHas {
+		if kind := order.Get(name).Kind(); kind == strictjson.Absent || kind == strictjson.Null && i < neverNull {
 			return name
 		}
 	}
-	return ""
+	for _, name := range []string{"customer", "email", "contact_email"} {
+		if order.Get(name).Kind() != strictjson.Absent {
+			return ""
+		}
+	}
+	return "customer and email"
 }
 
 func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Order {

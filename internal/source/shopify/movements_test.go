@@ -141,7 +141,7 @@ func TestDecodeBuyersMoney(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.Decode(event.Event{Topic: ordersCreate, Body: []byte(body)})
+	c, err := s.Decode(event.Event{Topic: ordersCreate, Body: []byte(whole(body))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestDecodeBuyersMoney(t *testing.T) {
 	if o := mustDecode(t, body); o.Currency != "AUD" || !o.Total.Equal(aud) || o.ShopTotal != nil {
 		t.Errorf("in the shop's money: %+v", o)
 	}
-	_, err = s.Decode(event.Event{Topic: ordersCreate, Body: []byte(`{"id":1,"order_number":1,"currency":"AUD","presentment_currency":"USD","total_price":"1.00","line_items":[]}`)})
+	_, err = s.Decode(event.Event{Topic: ordersCreate, Body: []byte(whole(`{"id":1,"order_number":1,"currency":"AUD","presentment_currency":"USD","total_price":"1.00","line_items":[]}`))})
 	if e := fault.As(err); e == nil || e.Cause != "total_price_set.presentment_money.amount is missing" {
 		t.Errorf("without the buyer's money: %v", err)
 	}
