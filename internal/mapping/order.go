@@ -79,6 +79,9 @@ func (b Books) Remarks(o commerce.Order) []string {
 	if b.Items.GiftCard == "" && slices.ContainsFunc(o.Lines, isCard) {
 		notes = append(notes, "a gift card was sold as an ordinary item: name one under items.gift_card in the mapping sheet, whose income account is the debt to the card's holder")
 	}
+	if !o.GivenBack.IsZero() {
+		notes = append(notes, "money was given back without goods: the order keeps what its lines come to, and the refund books the money")
+	}
 	slices.Sort(notes)
 	return notes
 }

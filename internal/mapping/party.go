@@ -18,11 +18,11 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 		CustomerName: b.customerName(p), CustomerType: "Individual",
 		CustomerGroup: b.CustomerGroup, Territory: b.Territory,
 		DefaultPriceList: b.Customers.PriceList, TaxCategory: b.Customers.TaxCategory,
-		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName),
+		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName), TaxID: cut(p.TaxID, maxText),
 		Key: key,
 	}
 	if p.Company != "" {
-		c.CustomerType, c.TaxID = "Company", cut(p.TaxID, maxText)
+		c.CustomerType = "Company"
 	}
 	if ValidEmail(p.Email) {
 		c.EmailID = p.Email

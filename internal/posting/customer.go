@@ -61,7 +61,7 @@ func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Pa
 		plain.Email = ""
 		party = &plain
 	}
-	if party == nil || (party.ID == "" && party.Email == "") {
+	if party == nil || party.ID+party.CompanyID+party.Email == "" {
 		return p.seekStandIn(ctx, c, standIn{"guest", c.GuestCustomer, "Shop Guest"})
 	}
 	f, err := p.remembered(ctx, c, *party, customerKey(c.origin, *party))
@@ -90,7 +90,7 @@ func (p *Poster) ensureCustomer(ctx context.Context, f found, r *Result) (madeCu
 func (p *Poster) seekBuyer(ctx context.Context, c counter, o commerce.Order) (found, error) {
 	party := o.Customer
 	nobody := party == nil || party.Email+party.FirstName+party.LastName+party.Company == ""
-	if !c.Customers.OnePerGuest || party != nil && party.ID != "" || nobody && c.GuestCustomer != "" {
+	if !c.Customers.OnePerGuest || party != nil && party.ID+party.CompanyID != "" || nobody && c.GuestCustomer != "" {
 		return p.seekCustomer(ctx, c, party)
 	}
 	if nobody {
@@ -114,9 +114,12 @@ func (p *Poster) remembered(ctx context.Context, c counter, party commerce.Party
 
 func guestKey(o Origin, order string) string { return o.Key("guest-order", order) }
 
-// customerKey names a party by the shop's id, or a guest by a digest of the
-// e-mail: the address itself is not spread into keys.
+// customerKey names a party by the shop's id of its company or of itself, or a
+// guest by a digest of the e-mail: the address itself is not spread into keys.
 func customerKey(o Origin, party commerce.Party) string {
+	if party.CompanyID != "" {
+		return o.Key("company", party.CompanyID)
+	}
 	if party.ID != "" {
 		return o.Key("customer", party.ID)
 	}

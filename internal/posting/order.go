@@ -107,7 +107,7 @@ func buyer(o Origin, party *commerce.Party) string {
 	switch {
 	case party == nil:
 		return o.Key("customer", "guest")
-	case party.Email != "":
+	case party.CompanyID == "" && party.Email != "":
 		return "email/" + emailDigest(party.Email)
 	default:
 		return customerKey(o, *party)

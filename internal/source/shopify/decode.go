@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
+	"github.com/shopspring/decimal"
 )
 
 // Decode reads a stored event. Every orders/* topic that carries the whole order
@@ -132,7 +133,7 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 		Test:          p.Get("test").Flag(),
 		Paid:          paidStates[p.Get("financial_status").Text()],
 		TaxesIncluded: p.Get("taxes_included").Flag(),
-		Customer:      readParty(p),
+		Customer:      s.readParty(p),
 		BillTo:        readAddress(p.Get("billing_address")),
 		ShipTo:        readAddress(p.Get("shipping_address")),
 		Lines:         lines,
@@ -152,6 +153,7 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 		o.ShopTotal = &total
 	}
 	o.TotalTax = readTotalTax(p, o, m)
+	leaveOutGifts(p, o, m)
 	readLabels(p, o)
 	s.readMoney(p, o)
 	return o
@@ -241,6 +243,64 @@ func readTotalTax(p strictjson.Place, o *commerce.Order, m purse) money.Amount {
 		sum = sum.Add(sumTaxes(charge.Taxes))
 	}
 	return sum
+}
+
+// leaveOutGifts takes money that was given back without goods out of the total:
+// the shop has subtracted it there, and nowhere else. It stands in the refunds'
+// adjustments, which tell of other things too, so that what the order's parts
+// come to decides.
+func leaveOutGifts(p strictjson.Place, o *commerce.Order, m purse) {
+	best := distance(o, o.Total)
+	total := o.Total
+	for _, given := range givenBack(p, m) {
+		if d := distance(o, total.Add(given)); d.LessThan(best) {
+			best, o.Total, o.GivenBack = d, total.Add(given), given
+		}
+	}
+}
+
+// givenBack is what the refunds' adjustments come to: those that belong to no
+// goods, and all of them, shipping too.
+func givenBack(p strictjson.Place, m purse) [2]money.Amount {
+	loose, all := money.Zero(m.currency), money.Zero(m.currency)
+	for _, refund := range p.Get("refunds").Each() {
+		for _, a := range refund.Get("order_adjustments").Each() {
+			amount := m.optional(a, "amount").Add(m.optional(a, "tax_amount")).Neg()
+			all = all.Add(amount)
+			if a.Get("kind").Text() == "refund_discrepancy" {
+				loose = loose.Add(amount)
+			}
+		}
+	}
+	return [2]money.Amount{loose, all}
+}
+
+// distance is how far a total is from what an order's parts come to, with or
+// without the taxes that the sales channel owes.
+func distance(o *commerce.Order, total money.Amount) decimal.Decimal {
+	parts, channel := o.Tip.Value(), decimal.Zero
+	add := func(net decimal.Decimal, taxes []commerce.Tax) {
+		parts = parts.Add(net)
+		for _, tax := range taxes {
+			switch {
+			case tax.ByChannel:
+				channel = channel.Add(tax.Amount.Value())
+			case !o.TaxesIncluded:
+				parts = parts.Add(tax.Amount.Value())
+			}
+		}
+	}
+	for _, line := range o.Lines {
+		add(line.UnitPrice.Value().Mul(decimal.NewFromInt(line.Quantity)).Sub(line.Discount.Value()), line.Taxes)
+	}
+	for _, charge := range slices.Concat(o.Shipping, o.Duties, o.Fees) {
+		add(charge.Price.Value().Sub(charge.Discount.Value()), charge.Taxes)
+	}
+	without := total.Value().Sub(parts).Abs()
+	if with := total.Value().Sub(parts.Add(channel)).Abs(); with.LessThan(without) && !o.TaxesIncluded {
+		return with
+	}
+	return without
 }
 
 func sumTaxes(taxes []commerce.Tax) money.Amount {

@@ -41,6 +41,8 @@ type Options struct {
 	BuyersMoney bool
 	// Tests lets test transactions through.
 	Tests bool
+	// TaxIDNames are the names of note attributes that hold a buyer's VAT number.
+	TaxIDNames []string
 	// Shop is the shop's address, acme.myshopify.com; "" = any. A delivery that
 	// names another one is refused.
 	Shop string
@@ -58,6 +60,7 @@ type Source struct {
 	secrets     secrets.Set
 	buyersMoney bool
 	tests       bool
+	taxIDNames  []string
 	shop        string
 	api         *api // nil = there is nobody to ask
 }
@@ -68,7 +71,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{secrets: set, buyersMoney: o.BuyersMoney, tests: o.Tests, shop: o.Shop, api: newAPI(o)}, nil
+	return &Source{secrets: set, buyersMoney: o.BuyersMoney, tests: o.Tests, taxIDNames: o.TaxIDNames, shop: o.Shop, api: newAPI(o)}, nil
 }
 
 // Provider is "shopify".
