@@ -50,7 +50,7 @@ func (b Books) SalesOrder(o commerce.Order, key, customer string, item func(code
 	if so.Extra, err = b.OrderFields(o); err != nil {
 		return erpnext.SalesOrder{}, err
 	}
-	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency)}
+	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency), channelAsks: channelAsks(o)}
 	if err := m.fill(); err != nil {
 		return erpnext.SalesOrder{}, err
 	}
@@ -126,6 +126,8 @@ type orderMap struct {
 	rows   map[string]int // rows of one item and description so far
 	digits int32
 	rated  []ratedNet // what On Net Total rows will be computed from
+	// channelAsks says that taxes which the sales channel pays are in the total.
+	channelAsks bool
 }
 
 func (m *orderMap) fill() error {

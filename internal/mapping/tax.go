@@ -31,18 +31,58 @@ func (m *orderMap) country() string {
 	return ""
 }
 
-// addTaxes books the taxes as they were charged. Taxes that a sales channel
-// pays itself are in the buyer's total with some channels and not with others:
-// what adds up to the total is what happened.
+// addTaxes books the taxes as they were charged.
 func (m *orderMap) addTaxes() error {
 	if m.books.TaxRows == TaxesOnNetTotal {
 		return m.addRates()
 	}
-	all, own := m.taxes(false), m.taxes(true)
-	if sum := sumTaxes(own); !sum.Equal(sumTaxes(all)) && m.residual(sum).Abs().LessThan(m.residual(sumTaxes(all)).Abs()) {
-		all = own
+	var all []commerce.Tax
+	for _, l := range m.order.Lines {
+		all = append(all, m.asked(l.Taxes)...)
+	}
+	for _, c := range slices.Concat(m.order.Shipping, m.order.Duties, m.order.Fees) {
+		all = append(all, m.asked(c.Taxes)...)
 	}
 	return m.addActual(all)
+}
+
+// channelAsks reports whether the taxes that a sales channel pays itself are in
+// the buyer's total: with some channels they are and with others not, and what
+// adds up to the total is what happened. Prices that contain tax contain all.
+func channelAsks(o commerce.Order) bool {
+	net, own, channel := o.Tip.Value(), decimal.Zero, decimal.Zero
+	add := func(amount decimal.Decimal, taxes []commerce.Tax) {
+		net = net.Add(amount)
+		for _, t := range taxes {
+			if t.ByChannel {
+				channel = channel.Add(t.Amount.Value())
+			} else {
+				own = own.Add(t.Amount.Value())
+			}
+		}
+	}
+	for _, l := range o.Lines {
+		add(l.UnitPrice.Value().Mul(decimal.NewFromInt(l.Quantity)).Sub(l.Discount.Value()), l.Taxes)
+	}
+	for _, c := range slices.Concat(o.Shipping, o.Duties, o.Fees) {
+		add(c.Price.Value().Sub(c.Discount.Value()), c.Taxes)
+	}
+	rest := o.Total.Value().Sub(net).Sub(own)
+	return o.TaxesIncluded || !rest.Abs().LessThan(rest.Sub(channel).Abs())
+}
+
+// asked are the taxes that the buyer was asked for.
+func (m *orderMap) asked(taxes []commerce.Tax) []commerce.Tax {
+	if m.channelAsks {
+		return taxes
+	}
+	var own []commerce.Tax
+	for _, t := range taxes {
+		if !t.ByChannel {
+			own = append(own, t)
+		}
+	}
+	return own
 }
 
 func (m *orderMap) addActual(taxes []commerce.Tax) error {
@@ -54,25 +94,6 @@ func (m *orderMap) addActual(taxes []commerce.Tax) error {
 	return nil
 }
 
-// taxes are all taxes of the order, or those that the merchant owes.
-func (m *orderMap) taxes(ownOnly bool) []commerce.Tax {
-	var list []commerce.Tax
-	add := func(taxes []commerce.Tax) {
-		for _, t := range taxes {
-			if !ownOnly || !t.ByChannel {
-				list = append(list, t)
-			}
-		}
-	}
-	for _, l := range m.order.Lines {
-		add(l.Taxes)
-	}
-	for _, c := range slices.Concat(m.order.Shipping, m.order.Duties, m.order.Fees) {
-		add(c.Taxes)
-	}
-	return list
-}
-
 // ratedNet is an item row's part of what tax rows with rates are computed from.
 type ratedNet struct {
 	net   decimal.Decimal
@@ -80,7 +101,7 @@ type ratedNet struct {
 }
 
 func (m *orderMap) rate(net decimal.Decimal, taxes []commerce.Tax) {
-	m.rated = append(m.rated, ratedNet{net, taxes})
+	m.rated = append(m.rated, ratedNet{net, m.asked(taxes)})
 }
 
 // template is the Item Tax Template of an item's row, where rates are asked for.
@@ -88,6 +109,7 @@ func (m *orderMap) template(taxes []commerce.Tax) string {
 	if m.books.TaxRows != TaxesOnNetTotal {
 		return ""
 	}
+	taxes = m.asked(taxes)
 	for _, t := range taxes {
 		if template := m.ruleOf(t).ItemTaxTemplate; template != "" {
 			return template
@@ -194,7 +216,7 @@ func (m *orderMap) chargeTaxes() []commerce.Tax {
 		charges = append(charges, m.order.Shipping...)
 	}
 	for _, c := range charges {
-		list = append(list, c.Taxes...)
+		list = append(list, m.asked(c.Taxes)...)
 	}
 	return list
 }
