@@ -195,7 +195,7 @@ func (w *orderWork) retire(ctx context.Context, successor string) (bool, error) 
 		return false, err
 	}
 	w.state.next, w.state.relink = 0, nil
-	return true, w.leaveEdit(ctx)
+	return true, w.editBehind(ctx, erpnext.Stored{Name: w.state.name})
 }
 
 // refusesToGo reports whether ERPNext will not cancel a document: others link
