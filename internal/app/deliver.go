@@ -33,6 +33,8 @@ type deliverer struct {
 	sources map[string]source
 	poster  *posting.Poster
 	desk    *privacy.Desk
+	// hold pauses a source; nil = nothing can be paused.
+	hold func(ctx context.Context, source, reason string) error
 }
 
 // Deliver is safe to repeat: every document has its key. Whom the event
