@@ -75,6 +75,9 @@ func (w *orderWork) supplement(ctx context.Context, current erpnext.Stored, adde
 	w.result = own.result
 	w.state.supplements = append(w.state.supplements, d.stored.Name)
 	w.coverMore(added, o.Total)
+	if err := w.remember(ctx); err != nil { // at once: the next edit counts from here
+		return err
+	}
 	w.result.note(fmt.Sprintf("the order was edited after goods or invoices went out: %s books what was added to %s", d.stored.Name, current.Name))
 	if !taken {
 		return w.alive(ctx, w.order.Note, nil)
