@@ -252,7 +252,7 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.heart = &heartbeat{
-		Deliverer: traced{&deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox)}}, Observer: observer{alerts},
+		Deliverer: traced{&deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox), hold: a.inbox.Pause}}, Observer: observer{alerts},
 		every: cfg.Heartbeat, send: a.inbox.Beat, ask: a.site.LoggedUser, log: o.Log, began: time.Now(),
 	}
 	a.heart.register(reg)

@@ -42,6 +42,8 @@ type deliverer struct {
 	sources map[string]source
 	poster  *posting.Poster
 	desk    *privacy.Desk
+	// hold pauses a source; nil = nothing can be paused.
+	hold func(ctx context.Context, source, reason string) error
 }
 
 // Deliver is safe to repeat: every document has its key. Whom the event
@@ -83,18 +85,24 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 	if content.Ignored != "" {
 		return posting.Result{Ignored: content.Ignored}, nil
 	}
-	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
+	if content.Partial != "" {
+		return posting.Result{}, fault.New(fault.Undecodable, "app.deliver", "the event lacks "+content.Partial+", and its source cannot ask for it")
+	}
+	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
+	p := delivery{deliverer: d, poster: d.poster.For(origin), origin: origin, received: ev.ReceivedAt}
 	for _, part := range p.parts(content) {
 		if err := p.take(part(ctx)); err != nil {
 			return p.result, err
 		}
 	}
+	p.result.Note = joined(p.result.Note, p.poster.Moved())
 	return p.result, nil
 }
 
 // delivery gathers what the parts of one event lead to.
 type delivery struct {
 	*deliverer
+	poster   *posting.Poster // this event's
 	origin   posting.Origin
 	received time.Time
 	result   posting.Result

@@ -37,6 +37,8 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 	case config.ProviderShopify:
 		return shopify.New(shopify.Options{
 			Secrets: config.Reveal(s.Secrets), BuyersMoney: settings.Orders.Currency == config.PresentmentMoney, Tests: settings.Orders.TestOrders == config.BookTests,
+			TaxIDNames: settings.Customers.TaxIDNames,
+			Shop:       s.Merchant, APIToken: s.APIKey.Reveal(), APIURL: s.APIURL,
 		})
 	case config.ProviderStripe:
 		return stripe.New(stripeOptions(s, settings))

@@ -21,6 +21,7 @@ type Content struct {
 	Customer *Party   // a shop's customer, told of without an order
 	Product  *Product // a shop's product, told of without an order
 	Privacy  *Privacy
+	Partial  string // what the sender left out; nothing may be posted before the source has asked for the rest
 	Ignored  string // nothing to book; the reason, for the operator, without customer data
 }
 
@@ -53,6 +54,9 @@ type Order struct {
 	Tip           money.Amount // not contained in Lines
 	TotalTax      money.Amount
 	Total         money.Amount // what the buyer owes: ERPNext must reach exactly this
+	// GivenBack is money that went back without goods, shipping or fees: Total
+	// is without regard to it, as the lines are.
+	GivenBack money.Amount
 
 	Note        string
 	Tags        []string
@@ -141,7 +145,8 @@ type Party struct {
 	FirstName string
 	LastName  string
 	Company   string
-	TaxID     string // VAT number of a company
+	CompanyID string // the shop's id of the company it buys for; "" = none that the shop knows
+	TaxID     string // VAT number
 	TaxExempt bool
 	Phone     string
 	Address   *Address

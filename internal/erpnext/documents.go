@@ -251,6 +251,8 @@ type Stored struct {
 	PerDelivered         Number `json:"per_delivered"`
 	PoNo                 string `json:"po_no"`
 	AmendedFrom          string `json:"amended_from"`
+	CustomerAddress      string `json:"customer_address"`
+	ShippingAddressName  string `json:"shipping_address_name"`
 
 	// Items are a Sales Order's rows: in the answer to a create, update or get,
 	// not in that to a look-up.
