@@ -252,7 +252,12 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 // relink books the payments of the predecessor again, against the successor.
 func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
 	m := &move{from: w.state.name, to: so, left: baseTotal(so).Decimal}
+	var loose []string
 	for _, name := range w.state.relink {
+		if !m.left.IsPositive() { // it stays on account, for an edit that asks for more
+			loose = append(loose, name)
+			continue
+		}
 		err := w.repay(ctx, name, m)
 		switch fault.KindOf(err) {
 		case fault.Rejected, fault.Rights:
@@ -264,7 +269,10 @@ func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
 		}
 	}
 	w.state.relink = nil
-	return w.tied(ctx, w.keys()...)
+	if err := w.tied(ctx, w.keys()...); err != nil {
+		return err
+	}
+	return w.addLoose(ctx, loose, w.keys()...)
 }
 
 // unlinked tells that a payment was not linked to the successor. Its money is
