@@ -47,7 +47,7 @@ func TestPrivacyCommandBesideTheService(t *testing.T) {
 		do   func(*app.InboxTool) error
 	}{
 		{"1  ", func(in *app.InboxTool) error { return in.FindPerson(t.Context(), s.cfg, ada) }},
-		{"1 events written to", func(in *app.InboxTool) error { return in.ExportPerson(t.Context(), s.cfg, ada) }},
+		{"1 events and refused requests written to", func(in *app.InboxTool) error { return in.ExportPerson(t.Context(), s.cfg, ada) }},
 		{"nothing was erased", func(in *app.InboxTool) error { return in.ErasePerson(t.Context(), s.cfg, ada) }},
 		{"1 events erased", func(in *app.InboxTool) error { return in.ErasePerson(t.Context(), s.cfg, gone) }},
 		{"0  ", func(in *app.InboxTool) error { return in.FindPerson(t.Context(), s.cfg, ada) }},

@@ -150,6 +150,8 @@ type Erased struct {
 	Events int // body, header, details and documents' data are gone
 	GaveUp int // of those, were pending or dead and are ignored now
 	InHand int
+	// Rejections were dropped as a whole: refused requests that mentioned them.
+	Rejections int
 }
 
 // ErasedOnRequest is the reason of an event that was given up because what it

@@ -160,6 +160,9 @@ type Rejection struct {
 	Body       []byte
 	Size       int64 // of the whole body as far as it is known
 	Whole      bool  // Body is all of it
+	// Unreadable says why header and body, which are kept, cannot be read now;
+	// see Event.Unreadable.
+	Unreadable string
 }
 
 // RejectionFilter chooses rejections of a listing. Zero fields do not restrict.

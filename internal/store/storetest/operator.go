@@ -29,6 +29,8 @@ type Operator interface {
 	Reject(ctx context.Context, bounds event.RejectionBounds, batch ...event.Rejection) error
 	Rejections(ctx context.Context, f event.RejectionFilter) ([]event.Rejection, error)
 	Rejection(ctx context.Context, id string) (event.Rejection, error)
+	Refused(ctx context.Context, cursor string, limit int) (all []event.Rejection, next string, err error)
+	DropRejections(ctx context.Context, ids []string) (int, error)
 	Unreject(ctx context.Context, id, eventID string) error
 }
 
