@@ -158,6 +158,14 @@ type Erased struct {
 // held was erased.
 const ErasedOnRequest = "erased on request"
 
+// Waits are the longest times an event may be held for. What is held longer was
+// written by a clock that was wrong.
+type Waits struct {
+	Lease    time.Duration
+	Retry    time.Duration // until the next try
+	Document time.Duration // for a document it waits for
+}
+
 // Stats is the inbox at a glance.
 type Stats struct {
 	ByState       map[State]int64

@@ -21,7 +21,8 @@ import (
 )
 
 const (
-	defaultLease  = 5 * time.Minute
+	// DefaultLease is the lease of a claim when Options name none.
+	DefaultLease  = 5 * time.Minute
 	defaultGiveUp = 96 * time.Hour
 	// PromisedGiveUp is the shortest time for which a failure that may pass is
 	// retried before a person is asked; a shorter Options.GiveUp is raised to it.
@@ -115,7 +116,7 @@ type Pool struct {
 // New makes a Pool that does nothing until Run.
 func New(o Options) *Pool {
 	o.Workers = max(o.Workers, 1)
-	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Lease = cmp.Or(o.Lease, DefaultLease)
 	o.GiveUp = max(cmp.Or(o.GiveUp, defaultGiveUp), PromisedGiveUp)
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()

@@ -25,6 +25,7 @@ type Store interface {
 	Claim(ctx context.Context, lease time.Duration) (*event.Claim, error)
 	Settle(ctx context.Context, c *event.Claim, o event.Outcome) error
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
+	Reclock(ctx context.Context, w event.Waits) (int, error)
 	Beat(ctx context.Context) (sent bool, err error)
 	Wake() <-chan struct{}
 
