@@ -110,7 +110,7 @@ var manners = map[Kind]manner{
 		fix:    "Look at the webhook's state in the sender's dashboard. A source that is usually this quiet: raise `no_events_after` in the mapping sheet.",
 	},
 	OldSecret: {
-		title: "A sender still signs with an older secret", severity: Info, quiet: 36 * time.Hour, pause: 24 * time.Hour,
+		title: "A sender still signs with an older secret", severity: Info, hold: 36 * time.Hour, quiet: 48 * time.Hour, pause: 24 * time.Hour,
 		auto:   "Its deliveries are accepted.",
 		likely: "The rotation of a secret was begun and not ended. Two secrets may also be meant: an app's and the shop's own.",
 		fix:    "End the rotation at the sender, then remove the old secret from the source's list.",

@@ -67,6 +67,7 @@ type App struct {
 	poster   *posting.Poster
 	pool     *worker.Pool
 	heart    *heartbeat
+	watch    *watch
 	public   *listener
 	operator *listener
 	started  chan struct{} // a run was started by the API
@@ -126,7 +127,12 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.registerInbox(reg, names(sources))
-	public := a.publicOptions(cfg, sources, alerts, reg, o.Log)
+	folder := filepath.Dir(cfg.DatabasePath)
+	a.watch = newWatch(cfg, a.inbox, alerts.Found, func() (uint64, bool) { return freeSpace(folder) }, o.Log)
+	public, err := a.publicOptions(ctx, cfg, sources, alerts, reg, o.Log)
+	if err != nil {
+		return err
+	}
 	public.Now = o.Now
 	if a.operator, err = a.openOperator(cfg, public, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
@@ -248,14 +254,19 @@ func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *
 }
 
 // publicOptions also start what keeps the refused requests.
-func (a *App) publicOptions(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) handlers.PublicOptions {
+func (a *App) publicOptions(ctx context.Context, cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) (handlers.PublicOptions, error) {
 	o := intakeOptions(cfg, sources, a.inbox)
+	last, err := a.inbox.LastReceived(ctx)
+	if err != nil {
+		return o, fmt.Errorf("read the newest events: %w", err)
+	}
 	kept := newKeeper(a.inbox, reg, log, names(sources))
 	go kept.run()
 	a.onStop("rejected requests", kept.stop)
 	o.Ready, o.MaxBody, o.TrustedProxies = a.inbox, cfg.MaxBody, cfg.TrustedProxies
-	o.Rejected, o.Keep, o.Registerer, o.Log = alerts.Rejected, kept.keep, reg, log
-	return o
+	o.Rejected, o.Verified, o.LastEvents = alerts.Rejected, a.watch.matched, last
+	o.Keep, o.Registerer, o.Log = kept.keep, reg, log
+	return o, nil
 }
 
 // intakeOptions are what decides whether a delivery is taken.

@@ -34,6 +34,7 @@ func (a *App) Run(ctx context.Context, retention time.Duration) error {
 	go a.carryRuns(working)
 	go a.warm(working)
 	go a.heart.run(working)
+	go a.watch.run(working)
 	a.operator.start()
 	a.public.start()
 	a.log.Info().Str("addr", a.Addr()).Str("operator_addr", a.OperatorAddr()).Str("version", Version()).Msg("serving")

@@ -81,7 +81,7 @@ func TestMessages(t *testing.T) {
 		Since: at, Fix: "Make room.", Steady: true, Count: 1,
 	}
 	tests := map[string]alert.Signal{
-		"disk_low": disk,
+		"disk_low":    disk,
 		"dead_letter": deadLetter(), "site_down": down, "site_up": up, "dead_letter_over": over, "on_account": account, "signatures": refused,
 	}
 	for name, s := range tests {

@@ -50,7 +50,7 @@ type stray struct {
 const (
 	strayTimes = ` AND (e.due_at > ?1 AND e.received_at > ?1 OR e.due_at > CASE e.waiting WHEN 1 THEN ?2 ELSE ?3 END) LIMIT ?4`
 	// All four are bound, whether they are needed or not.
-	overdue    = `SELECT e.seq FROM events e WHERE e.swept = 0 AND e.state IN ('done', 'ignored') AND e.settled_at > ?1 AND ?2 <> '' AND ?3 <> '' LIMIT ?4`
+	overdue = `SELECT e.seq FROM events e WHERE e.swept = 0 AND e.state IN ('done', 'ignored') AND e.settled_at > ?1 AND ?2 <> '' AND ?3 <> '' LIMIT ?4`
 )
 
 var (

@@ -30,6 +30,7 @@ type Store interface {
 	Wake() <-chan struct{}
 
 	Stats(ctx context.Context) (event.Stats, error)
+	LastReceived(ctx context.Context) (map[string]time.Time, error)
 	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
 	Replay(ctx context.Context, id string) error
