@@ -249,7 +249,7 @@ func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *
 	}
 	a.pool = worker.New(worker.Options{
 		Queue: a.inbox, Deliverer: a.heart, Observer: a.heart,
-		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand, Now: o.Now,
+		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Rate: cfg.ERPNext.Rate, Registerer: reg, Log: o.Log, Rand: o.Rand, Now: o.Now,
 	})
 }
 
