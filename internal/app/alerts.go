@@ -20,9 +20,14 @@ func (a *App) openAlerts(cfg config.Config, reg prometheus.Registerer, log zerol
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- manager.Run(ctx) }()
-	a.onStop("alerts", func(context.Context) error {
+	a.onStop("alerts", func(ctx context.Context) error {
 		cancel()
-		return <-done // bounded by the manager's own flush
+		select {
+		case err := <-done: // bounded by the manager's own flush
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	})
 	return manager
 }

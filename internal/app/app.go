@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/alert"
@@ -33,7 +35,7 @@ var (
 	_ handlers.Inbox     = (*sqlite.DB)(nil)
 	_ handlers.Events    = (*sqlite.DB)(nil)
 	_ handlers.Documents = (*sqlite.DB)(nil)
-	_ handlers.Readiness = (*sqlite.DB)(nil)
+	_ handlers.Readiness = (*App)(nil)
 	_ handlers.Problems  = (*sqlite.DB)(nil)
 	_ handlers.Runs      = (*sqlite.DB)(nil)
 	_ handlers.Audit     = (*sqlite.DB)(nil)
@@ -56,6 +58,8 @@ type Options struct {
 	// Now is the machine's clock as the service sees it: what an event is
 	// received, due, leased and kept by. nil = time.Now.
 	Now func() time.Time
+	// Stop bounds how long a stop may take; 0 = 35 s.
+	Stop time.Duration
 }
 
 // App is a running service, or one about to run.
@@ -71,6 +75,8 @@ type App struct {
 	public   *listener
 	operator *listener
 	started  chan struct{} // a run was started by the API
+	stopping atomic.Bool
+	stopIn   time.Duration
 	stops    []step
 }
 
@@ -87,7 +93,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &App{log: o.Log, now: o.Now, started: make(chan struct{}, 1)}
+	a := &App{log: o.Log, now: o.Now, started: make(chan struct{}, 1), stopIn: cmp.Or(o.Stop, stopWithin)}
 	if err := a.open(ctx, cfg, o); err != nil {
 		return nil, errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 	}
@@ -114,7 +120,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.onStop("inbox", func(context.Context) error { return a.inbox.Close() })
-	reg.MustRegister(newMachine(filepath.Dir(cfg.DatabasePath), a.inbox.Ready))
+	reg.MustRegister(newMachine(filepath.Dir(cfg.DatabasePath), a.Ready))
 	if err := a.takeOver(ctx); err != nil {
 		return fmt.Errorf("take over the inbox: %w", err)
 	}
@@ -129,6 +135,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	a.registerInbox(reg, names(sources))
 	folder := filepath.Dir(cfg.DatabasePath)
 	a.watch = newWatch(cfg, a.inbox, alerts.Found, func() (uint64, bool) { return freeSpace(folder) }, o.Log)
+	a.watch.now = o.Now
 	public, err := a.publicOptions(ctx, cfg, sources, alerts, reg, o.Log)
 	if err != nil {
 		return err
@@ -223,7 +230,7 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o
 
 func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {
 	handler := handlers.Operator(handlers.OperatorOptions{
-		Ready: a.inbox, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
+		Ready: a, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
 		Problems: a.inbox, Runs: starter{a.inbox, a.started}, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
 		Rejected: doorkeeper{a.inbox, public},
 		Metrics:  promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
@@ -232,7 +239,7 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 	})
 	l, err := listen(cfg.OperatorAddr, handler, profileTimeout, log)
 	if err == nil {
-		a.onStop("operator listener", l.stop)
+		a.onStop("operator listener", a.endRequests(l))
 	}
 	return l, err
 }
@@ -263,7 +270,7 @@ func (a *App) publicOptions(ctx context.Context, cfg config.Config, sources map[
 	kept := newKeeper(a.inbox, reg, log, names(sources))
 	go kept.run()
 	a.onStop("rejected requests", kept.stop)
-	o.Ready, o.MaxBody, o.TrustedProxies = a.inbox, cfg.MaxBody, cfg.TrustedProxies
+	o.Ready, o.MaxBody, o.TrustedProxies = a, cfg.MaxBody, cfg.TrustedProxies
 	o.Rejected, o.Verified, o.LastEvents = alerts.Rejected, a.watch.matched, last
 	o.Keep, o.Registerer, o.Log = kept.keep, reg, log
 	return o, nil
@@ -281,7 +288,7 @@ func intakeOptions(cfg config.Config, sources map[string]source, inbox handlers.
 func (a *App) openPublic(cfg config.Config, o handlers.PublicOptions) (*listener, error) {
 	l, err := listen(cfg.Addr, handlers.Public(o), writeTimeout, o.Log)
 	if err == nil {
-		a.onStop("public listener", l.stop)
+		a.onStop("public listener", a.endRequests(l))
 	}
 	return l, err
 }

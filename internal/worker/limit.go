@@ -52,7 +52,7 @@ func (l *limit) record(e evidence, f *fault.Error, begun, now time.Time) bool {
 		return false
 	case f != nil && tooMuch(f.Kind):
 		l.worked = 0
-		if l.allowed == 1 || begun.Before(l.cut) || !l.cut.IsZero() && now.Sub(l.cut) < cutEvery {
+		if l.allowed == 1 || begun.Before(l.cut) || within(l.cut, now, cutEvery) {
 			return false
 		}
 		l.set(l.allowed/2, now)
@@ -62,10 +62,17 @@ func (l *limit) record(e evidence, f *fault.Error, begun, now time.Time) bool {
 		return false
 	}
 	l.worked++
-	if l.worked >= growAfter*l.allowed && now.Sub(l.changed) >= growEvery {
+	if l.worked >= growAfter*l.allowed && !within(l.changed, now, growEvery) {
 		l.set(l.allowed+1, now)
 	}
 	return false
+}
+
+// within reports whether so little has passed since a time. One that lies in
+// the future is of a clock that was wrong.
+func within(since, now time.Time, d time.Duration) bool {
+	age := now.Sub(since)
+	return age >= 0 && age < d
 }
 
 func (l *limit) set(allowed int, now time.Time) {
