@@ -133,6 +133,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.registerInbox(reg, names(sources))
+	registerAnchors(reg, sources)
 	folder := filepath.Dir(cfg.DatabasePath)
 	a.watch = newWatch(cfg, a.inbox, alerts.Found, func() (uint64, bool) { return freeSpace(folder) }, o.Log)
 	a.watch.now = o.Now
