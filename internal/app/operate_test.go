@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,13 @@ func TestAttemptsTellTheirCalls(t *testing.T) {
 	text := string(history)
 	if !strings.Contains(text, `10.83`) || !strings.Contains(text, `shopify/shopify/order/5551234567890`) {
 		t.Errorf("amounts or keys are missing: %s", text)
+	}
+	if !slices.ContainsFunc(v.History[0].Calls, func(c handlers.CallView) bool { return c.Response == `{"exc_type":"QueryDeadlockError"}` }) {
+		t.Errorf("what refused is not there: %+v", v.History[0].Calls)
+	}
+	submitted := v.History[1].Calls
+	if r := submitted[len(submitted)-1].Response; !strings.Contains(r, `"docstatus":1`) || !strings.Contains(r, `"grand_total":`) {
+		t.Errorf("the submit was answered %s", r)
 	}
 	for _, canary := range []string{"Byron", "ada.byron", "Analytical", "Portland", "555 0100", "demo-secret"} {
 		if strings.Contains(text, canary) {
