@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"os"
 	"path/filepath"
@@ -219,78 +218,6 @@ func TestTwoProcessesShareTheSalt(t *testing.T) {
 	if events, err := command.Traced(t.Context(), []string{"email/" + canary}); len(events) != 1 || err != nil {
 		t.Errorf("got %v, %v", events, err)
 	}
-}
-
-// live makes a row of every sort and tells their ids by what they are.
-func live(t *testing.T, db *DB) map[string]string {
-	t.Helper()
-	ids := map[string]string{}
-	for n, name := range []string{"done", "dead", "waiting", "leased", "pending"} {
-		ids[name] = put(t, db, n)
-		if name == "pending" {
-			break
-		}
-		c, err := db.Claim(t.Context(), time.Hour)
-		if err != nil || c == nil {
-			t.Fatal(c, err)
-		}
-		o := event.Outcome{State: event.State(name), Result: name, Detail: "said", Documents: []event.Document{{DocType: "Sales Order", Key: name, Name: "SO"}}}
-		if name == "waiting" {
-			o.State, o.DueAt, o.WaitsFor = event.Pending, time.Now().Add(time.Hour), "order/9"
-		}
-		if name != "leased" {
-			if err := db.Settle(t.Context(), c, o); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return ids
-}
-
-// Every schema that was released is brought up with rows of every sort in it,
-// and back, and keeps what both sides can hold.
-func TestEveryReleasedSchemaMigratesWithLiveRows(t *testing.T) {
-	for from := 2; from <= Newest(); from++ { // schema 1 has no place for documents
-		db := openNew(t)
-		ids := live(t, db)
-		for _, to := range []int{from, Newest(), from, Newest()} {
-			if err := db.Migrate(context.WithoutCancel(t.Context()), to); err != nil {
-				t.Fatalf("to %d: %v", to, err)
-			}
-		}
-		wantLive(t, db, ids, 1)
-	}
-	db := openNew(t)
-	ids := live(t, db)
-	for _, to := range []int{1, Newest()} {
-		if err := db.Migrate(t.Context(), to); err != nil {
-			t.Fatalf("to %d: %v", to, err)
-		}
-	}
-	wantLive(t, db, ids, 0)
-}
-
-func wantLive(t *testing.T, db *DB, ids map[string]string, documents int) {
-	t.Helper()
-	for name, id := range ids {
-		ev, attempts, docs, err := db.Get(t.Context(), id)
-		want := event.State(name)
-		if name == "waiting" || name == "leased" {
-			want = event.Pending
-		}
-		if err != nil || ev.State != want || len(ev.Body) == 0 {
-			t.Errorf("%s: got %+v, %v", name, ev, err)
-		}
-		settled := name == "done" || name == "dead" || name == "waiting"
-		if settled && (len(attempts) != 1 || attempts[0].Detail != "said" || len(docs) != documents) {
-			t.Errorf("%s: got %+v, %+v", name, attempts, docs)
-		}
-	}
-	c, err := db.Claim(t.Context(), time.Minute)
-	if err != nil || c == nil || c.Event.ID != ids["pending"] {
-		t.Errorf("claimed %+v, %v, want the pending one: the leased one is in hand", c, err)
-	}
-	wantCounts(t, db)
 }
 
 // A disk that fills in the middle of an erasure leaves each step whole.
