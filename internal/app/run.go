@@ -14,6 +14,9 @@ const (
 	sweepEvery = time.Hour
 	sweepBatch = 500
 	sweepPause = 100 * time.Millisecond
+	// deedsKept is for how long one can ask who did what: a year's accounts and
+	// a month to close them.
+	deedsKept = 400 * 24 * time.Hour
 )
 
 // stopWithin is how long a stop may take; a container is given 40 s. Seven
@@ -126,28 +129,30 @@ func (a *App) warm(ctx context.Context) {
 }
 
 // sweep empties the bodies of events that were settled longer ago than the
-// retention: they are personal data.
+// retention, for they are personal data, and drops old deeds of operators.
 func (a *App) sweep(ctx context.Context, retention time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		for {
-			n, err := a.inbox.Sweep(ctx, a.now().Add(-retention), sweepBatch)
-			if err != nil && ctx.Err() == nil {
-				a.log.Error().Err(err).Msg("retention failed")
-			}
-			if err != nil || n < sweepBatch {
-				break
-			}
-			select { // the intake and the workers come first
-			case <-time.After(sweepPause):
-			case <-ctx.Done():
-				return
-			}
-		}
+		a.sweepOut(ctx, a.inbox.Sweep, retention)
+		a.sweepOut(ctx, a.inbox.SweepDeeds, deedsKept)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sweepOut does one sort of sweep to its end, step by step: the intake and the
+// workers come first.
+func (a *App) sweepOut(ctx context.Context, step func(ctx context.Context, before time.Time, limit int) (int, error), kept time.Duration) {
+	for {
+		n, err := step(ctx, a.now().Add(-kept), sweepBatch)
+		if err != nil && ctx.Err() == nil {
+			a.log.Error().Err(err).Msg("retention failed")
+		}
+		if err != nil || n < sweepBatch || !sleep(ctx, sweepPause) {
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 )
@@ -20,6 +21,7 @@ type Operator interface {
 	RunningRuns(ctx context.Context) ([]event.Run, error)
 	Replays(ctx context.Context) (map[string]int64, error)
 
+	SweepDeeds(ctx context.Context, before time.Time, limit int) (int, error)
 	Audit(ctx context.Context, f event.DeedFilter) ([]event.Deed, error)
 
 	Pause(ctx context.Context, source, reason string) error
