@@ -3,7 +3,9 @@ package main
 import (
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,5 +26,24 @@ func TestCommands(t *testing.T) {
 			}
 			return nil
 		},
+	})
+}
+
+// The first signal asks for a stop, the second does not wait for it.
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals := make(chan os.Signal, 2)
+		code := -1
+		ctx := until(signals, func(c int) { code = c })
+		signals <- syscall.SIGTERM
+		synctest.Wait()
+		if ctx.Err() == nil || code != -1 {
+			t.Errorf("after the first: %v, exit code %d", ctx.Err(), code)
+		}
+		signals <- os.Interrupt
+		synctest.Wait()
+		if code != exitUnwell {
+			t.Errorf("after the second: exit code %d", code)
+		}
 	})
 }

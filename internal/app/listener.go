@@ -20,7 +20,6 @@ const (
 	idleTimeout    = 60 * time.Second
 	profileTimeout = 2 * time.Minute // a CPU profile takes 30 s by default
 	maxHeader      = 64 << 10
-	stopTimeout    = 10 * time.Second
 )
 
 // listener is a bound HTTP server.
@@ -54,10 +53,15 @@ func listen(addr string, handler http.Handler, write time.Duration, logger zerol
 
 func (l *listener) start() { go func() { l.done <- l.server.Serve(l.net) }() }
 
+// endRequests gives the requests of a listener their part of a stop.
+func (a *App) endRequests(l *listener) func(context.Context) error {
+	return func(ctx context.Context) error { return l.stop(ctx, a.stopIn*requestPart/stopParts) }
+}
+
 // stop refuses new connections, lets requests in hand end, and closes what is
-// left after a bound.
-func (l *listener) stop(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+// left after a bound: its clients are answered by nobody and come again.
+func (l *listener) stop(ctx context.Context, bound time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	err := l.server.Shutdown(ctx)
 	if err != nil {

@@ -49,12 +49,15 @@ func newIntake(o PublicOptions) *intake {
 	if o.Rejected == nil {
 		o.Rejected = func(string, string) {}
 	}
+	if o.Verified == nil {
+		o.Verified = func(string, string) {}
+	}
 	if o.Keep == nil {
 		o.Keep = func(event.Rejection) {}
 	}
 	return &intake{
 		PublicOptions: o,
-		metrics:       newIntakeMetrics(o.Registerer, o.Sources),
+		metrics:       newIntakeMetrics(o.Registerer, o.Sources, o.LastEvents),
 		large:         semaphore.NewWeighted(largeBodies),
 		refused:       o.Log.Sample(&zerolog.BurstSampler{Burst: 50, Period: time.Second}),
 	}
@@ -78,10 +81,12 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	in.metrics.observe(name, outcome, ev, time.Since(start))
 	in.log(r.Context(), name, outcome, ev, receipt, err, start)
-	if err != nil {
-		in.Rejected(name, outcome)
-		in.keep(r, name, d, err)
+	if err == nil {
+		in.Verified(name, ev.SecretSlot)
+		return
 	}
+	in.Rejected(name, outcome)
+	in.keep(r, name, d, err)
 }
 
 // taken is the answer to an event that is safe on disk.

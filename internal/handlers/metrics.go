@@ -51,7 +51,7 @@ type intakeMetrics struct {
 	secrets   *prometheus.CounterVec
 }
 
-func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source) *intakeMetrics {
+func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source, last map[string]time.Time) *intakeMetrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -71,15 +71,18 @@ func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source) *int
 			Name: "ledgerhook_secret_matches_total", Help: "Deliveries verified, by the configured secret or method that matched.",
 		}, []string{"source", "slot"}),
 	}
-	m.zero(sources)
+	m.zero(sources, last)
 	return m
 }
 
-func (m *intakeMetrics) zero(sources map[string]Source) {
+func (m *intakeMetrics) zero(sources map[string]Source, last map[string]time.Time) {
 	for name, src := range sources {
 		m.zeroRequests(name)
 		m.duration.WithLabelValues(name)
-		m.lastEvent.WithLabelValues(name)
+		since := m.lastEvent.WithLabelValues(name)
+		if at, ok := last[name]; ok {
+			since.Set(float64(at.UnixMilli()) / 1e3)
+		}
 		for _, slot := range src.Slots() {
 			m.secrets.WithLabelValues(name, slot)
 		}

@@ -197,7 +197,8 @@ type CallView struct {
 	Status    int       `json:"status,omitempty"`  // 0 = no answer
 	ExcType   string    `json:"exc_type,omitempty"`
 	Message   string    `json:"message,omitempty"`
-	Class     string    `json:"class,omitempty"` // "" = it worked
+	Class     string    `json:"class,omitempty"`    // "" = it worked
+	Response  string    `json:"response,omitempty"` // JSON of the answer without its texts
 }
 
 // NewEventView shows an event with what it led to. url makes a document's link
@@ -238,7 +239,7 @@ func callViews(calls []event.Exchange) []CallView {
 	for _, x := range calls {
 		views = append(views, CallView{
 			Op: x.Op, Method: x.Method, DocType: x.DocType, StartedAt: x.StartedAt, TookMS: x.Took.Milliseconds(),
-			Request: x.Request, Status: x.Status, ExcType: x.ExcType, Message: x.Message, Class: x.Class,
+			Request: x.Request, Status: x.Status, ExcType: x.ExcType, Message: x.Message, Class: x.Class, Response: x.Response,
 		})
 	}
 	return views

@@ -49,8 +49,10 @@ type PublicOptions struct {
 	TrustedProxies []string                  // CIDRs whose X-Forwarded-For counts
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	Rejected       func(source, outcome string)
-	Keep           func(event.Rejection) // takes refused requests of known sources; must not block; nil = they are not kept
-	Now            func() time.Time      // nil = time.Now
+	Verified       func(source, slot string) // hears of deliveries that were taken; must not block; nil = nobody
+	LastEvents     map[string]time.Time      // by source: the newest event of an earlier run
+	Keep           func(event.Rejection)     // takes refused requests of known sources; must not block; nil = they are not kept
+	Now            func() time.Time          // nil = time.Now
 	Registerer     prometheus.Registerer
 	Log            zerolog.Logger
 }

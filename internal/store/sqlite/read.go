@@ -129,6 +129,26 @@ func (db *DB) each(ctx context.Context, take func(scan func(...any) error) error
 	return rows.Err()
 }
 
+// lastReceived goes to the end of a listing; there is one for each state.
+const lastReceived = `
+SELECT c.source, (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = c.state ORDER BY e.seq DESC LIMIT 1)
+FROM counts c WHERE c.n > 0`
+
+// LastReceived tells when the newest event of each source was received. It
+// costs the same for ten events and a million.
+func (db *DB) LastReceived(ctx context.Context) (map[string]time.Time, error) {
+	last := make(map[string]time.Time)
+	err := db.each(ctx, func(scan func(...any) error) error {
+		var source, at string
+		err := scan(&source, &at)
+		if t := moment(at); t.After(last[source]) {
+			last[source] = t
+		}
+		return err
+	}, lastReceived)
+	return last, storeFault("sqlite.LastReceived", err)
+}
+
 const countStates = `
 SELECT c.source, c.state, c.n, CASE WHEN c.state = 'pending' AND c.n > 0 THEN coalesce(
   (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = 'pending' ORDER BY e.seq LIMIT 1), '') ELSE '' END FROM counts c`
