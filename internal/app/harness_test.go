@@ -116,19 +116,27 @@ func testConfig(t testing.TB, siteURL string, s signers) config.Config {
 
 func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) *service {
 	t.Helper()
+	return startSigned(t, newSigners(t), o, func(c *config.Config, _ *app.Options) {
+		if change != nil {
+			change(c)
+		}
+	})
+}
+
+// startSigned is startService with signers that others may share: making
+// PayPal's takes longer than all the rest.
+func startSigned(t testing.TB, by signers, o sandbox.Options, change func(*config.Config, *app.Options)) *service {
+	t.Helper()
 	site, url := newSite(t, o)
-	s := &service{site: site, signers: newSigners(t), log: &buffer{}}
-	cfg := testConfig(t, url, s.signers)
-	if change != nil {
-		change(&cfg)
-	}
-	s.cfg = cfg
-	var err error
-	s.App, err = app.New(t.Context(), cfg, app.Options{
+	s := &service{site: site, signers: by, log: &buffer{}}
+	s.cfg = testConfig(t, url, s.signers)
+	options := app.Options{
 		Log: zerolog.New(s.log), PayPalTransport: s.signers.pal.Transport(nil), CustomersFresh: time.Hour,
 		Rand: func() float64 { return 0.01 }, // a retry in hundredths of its usual time
-	})
-	if err != nil {
+	}
+	change(&s.cfg, &options)
+	var err error
+	if s.App, err = app.New(t.Context(), s.cfg, options); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
