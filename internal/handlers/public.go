@@ -110,6 +110,7 @@ var statuses = map[fault.Kind]struct {
 	fault.TooLarge:     {http.StatusRequestEntityTooLarge, "too_large"},
 	fault.Unsupported:  {http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	fault.Busy:         {http.StatusServiceUnavailable, "unavailable"},
+	fault.Network:      {http.StatusRequestTimeout, "interrupted"},
 }
 
 const defaultRetryAfter = 5 * time.Second

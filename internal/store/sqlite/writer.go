@@ -17,7 +17,7 @@ const (
 
 // maxWaitingBytes bounds the bodies that wait for a commit: MaxWaiting bounds
 // their number, but one may have ten megabytes.
-const maxWaitingBytes = 256 << 20
+const maxWaitingBytes = 64 << 20
 
 // request is one caller waiting for a commit: an event to put, or any other
 // change.
