@@ -250,6 +250,13 @@ func TestEventJSON(t *testing.T) {
 	if docs := fmt.Sprint(got["documents"]); !strings.Contains(docs, "/app/sales-order/SAL-ORD-") {
 		t.Errorf("documents %s have no link", docs)
 	}
+	var page struct{ Events []map[string]any }
+	if err := json.Unmarshal([]byte(s.operator(t, "/api/v1/events")), &page); err != nil {
+		t.Fatal(err)
+	}
+	if len(page.Events) != 1 || fmt.Sprint(page.Events[0]["documents"]) != fmt.Sprint(got["documents"]) {
+		t.Errorf("the list says %v, the event itself %v", page.Events, got["documents"])
+	}
 }
 
 // TestDryRun shows what a dead event would make, and makes nothing.
