@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -110,6 +111,7 @@ func (v delivered) end(t *testing.T, by signers, site []byte, dir, provider stri
 	if err != nil {
 		t.Fatal(err)
 	}
+	var arrived atomic.Bool // what follows happens today: an old lease is over before it begins
 	s := startSigned(t, by, sandbox.Options{Fixtures: site}, func(c *config.Config, o *app.Options) {
 		c.Sheet = sheet
 		switch provider {
@@ -121,11 +123,16 @@ func (v delivered) end(t *testing.T, by signers, site []byte, dir, provider stri
 		default:
 			c.Shopify.Secrets = secretsOf(v.Secrets)
 		}
-		began := time.Now()
-		o.Now = func() time.Time { return v.at().Add(time.Since(began)) }
+		o.Now = func() time.Time {
+			if arrived.Load() {
+				return time.Now()
+			}
+			return v.at()
+		}
 	})
 	before := s.census()
 	code, answer := s.post(t, provider, bytes.NewReader(v.Body), v.header(provider))
+	arrived.Store(true)
 	var word struct{ Status, Error, Event string }
 	if err := json.Unmarshal([]byte(answer), &word); err != nil {
 		t.Fatal(err)
