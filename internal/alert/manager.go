@@ -94,13 +94,17 @@ func newMetrics(reg prometheus.Registerer, senders []Sender) *metrics {
 			Help: "Outcomes the alerting could not take in because it was too busy.",
 		}),
 	}
+	names := []string{"slack", "webhook"} // a rule holds before a channel is configured
 	for _, s := range senders {
-		m.sent.WithLabelValues(s.Name())
+		names = append(names, s.Name())
+	}
+	for _, name := range names {
+		m.sent.WithLabelValues(name)
 		for _, reason := range []string{reasonGaveUp, reasonFull, reasonStopped} {
-			m.failed.WithLabelValues(s.Name(), reason)
+			m.failed.WithLabelValues(name, reason)
 		}
 		for _, k := range fault.Delivery() {
-			m.failed.WithLabelValues(s.Name(), k.String())
+			m.failed.WithLabelValues(name, k.String())
 		}
 	}
 	return m

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -257,11 +258,13 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 		DocType:  []string{erpnext.DocCustomer, erpnext.DocSalesOrder, erpnext.DocPaymentEntry},
 		DeskURL:  DeskURL(cfg.ERPNext.URL),
 	})
-	l, err := listen(cfg.OperatorAddr, handler, profileTimeout, log)
-	if err == nil {
-		a.onStop("operator listener", a.endRequests(l))
+	bound, err := bind(cfg.OperatorAddr)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	l := listen(bound, handler, forOperators, log)
+	a.onStop("operator listener", a.endRequests(l))
+	return l, nil
 }
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
@@ -306,11 +309,21 @@ func intakeOptions(cfg config.Config, sources map[string]source, inbox handlers.
 }
 
 func (a *App) openPublic(cfg config.Config, o handlers.PublicOptions) (*listener, error) {
-	l, err := listen(cfg.Addr, handlers.Public(o), writeTimeout, o.Log)
-	if err == nil {
-		a.onStop("public listener", a.endRequests(l))
+	var proxies []netip.Prefix
+	for _, text := range cfg.TrustedProxies {
+		proxy, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		proxies = append(proxies, proxy)
 	}
-	return l, err
+	bound, err := bind(cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	l := listen(handlers.LimitListener(bound, proxies, o.Registerer), handlers.Public(o), forSenders, o.Log)
+	a.onStop("public listener", a.endRequests(l))
+	return l, nil
 }
 
 func names(sources map[string]source) []string {

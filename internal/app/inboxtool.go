@@ -90,9 +90,9 @@ func (t *InboxTool) List(ctx context.Context, o ListOptions) error {
 	if err != nil {
 		return err
 	}
-	views := make([]handlers.EventView, 0, len(events))
-	for _, ev := range events {
-		views = append(views, handlers.NewEventView(ev, nil, nil, nil))
+	views, err := handlers.EventViews(ctx, t.inbox, events, t.url)
+	if err != nil {
+		return err
 	}
 	if t.json {
 		return t.encode(map[string]any{"events": views, "next_cursor": next})

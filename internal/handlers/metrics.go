@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -29,6 +31,7 @@ var outcomeByKind = map[fault.Kind]string{
 	fault.TooLarge:     "too_large",
 	fault.Unsupported:  "unsupported",
 	fault.Busy:         "overloaded",
+	fault.Network:      "interrupted",
 }
 
 func outcomeOf(receipt event.Receipt, err error) string {
@@ -38,10 +41,18 @@ func outcomeOf(receipt event.Receipt, err error) string {
 	case err == nil:
 		return outcomeAccepted
 	}
-	if o, ok := outcomeByKind[fault.KindOf(err)]; ok {
+	if o, ok := outcomeByKind[fault.KindOf(err)]; ok && !ofStore(err) {
 		return o
 	}
 	return outcomeStoreError
+}
+
+// ofStore tells an inbox that fails from one that has too much to do: behind a
+// failure there is an error of the system below it.
+func ofStore(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Busy && f.Err != nil &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 type intakeMetrics struct {

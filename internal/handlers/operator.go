@@ -23,6 +23,7 @@ import (
 type Events interface {
 	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
+	DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error)
 	Replay(ctx context.Context, id string) error
 	Dismiss(ctx context.Context, id, reason string) error
 }
@@ -258,11 +259,29 @@ func (a *eventAPI) list(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	views := make([]EventView, 0, len(events))
-	for _, ev := range events {
-		views = append(views, NewEventView(ev, nil, nil, nil))
+	views, err := EventViews(r.Context(), a.Events, events, a.DeskURL)
+	if err != nil {
+		writeError(w, err)
+		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"events": views, "next_cursor": next})
+}
+
+// EventViews shows a page of events with their documents.
+func EventViews(ctx context.Context, inbox Events, events []event.Event, url func(doctype, name string) string) ([]EventView, error) {
+	ids := make([]string, 0, len(events))
+	for _, ev := range events {
+		ids = append(ids, ev.ID)
+	}
+	docs, err := inbox.DocumentsOf(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]EventView, 0, len(events))
+	for _, ev := range events {
+		views = append(views, NewEventView(ev, nil, docs[ev.ID], url))
+	}
+	return views, nil
 }
 
 func parseFilter(q url.Values) (event.Filter, error) {

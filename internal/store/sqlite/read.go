@@ -99,19 +99,42 @@ FROM attempts a LEFT JOIN exchanges x ON x.seq = a.seq AND x.number = a.number W
 func (db *DB) documents(ctx context.Context, seq int64) ([]event.Document, error) {
 	var all []event.Document
 	err := db.each(ctx, func(scan func(...any) error) error {
-		var d event.Document
-		var data string
-		if err := scan(&d.DocType, &d.Key, &d.Name, &data); err != nil {
-			return err
-		}
-		if err := json.Unmarshal([]byte(data), &d.Data); err != nil {
-			return err
-		}
+		d, err := scanDocument(scan)
 		all = append(all, d)
-		return nil
+		return err
 	}, `SELECT d.doctype, d.key, d.name, d.data FROM event_documents l JOIN documents d ON d.doctype = l.doctype AND d.key = l.key
 WHERE l.seq = ? ORDER BY d.updated_at, d.doctype, d.key`, seq)
 	return all, err
+}
+
+func scanDocument(scan func(...any) error, before ...any) (event.Document, error) {
+	var d event.Document
+	var data string
+	if err := scan(append(before, &d.DocType, &d.Key, &d.Name, &data)...); err != nil {
+		return d, err
+	}
+	return d, json.Unmarshal([]byte(data), &d.Data)
+}
+
+// DocumentsOf tells the documents of events, by event id, in one question. Ids
+// that are not known have none.
+func (db *DB) DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error) {
+	all := map[string][]event.Document{}
+	list, err := json.Marshal(ids)
+	if err == nil {
+		err = db.each(ctx, func(scan func(...any) error) error {
+			var id string
+			d, err := scanDocument(scan, &id)
+			all[id] = append(all[id], d)
+			return err
+		}, `SELECT e.id, d.doctype, d.key, d.name, d.data FROM json_each(?) asked CROSS JOIN events e ON e.id = asked.value
+CROSS JOIN event_documents l ON l.seq = e.seq CROSS JOIN documents d ON d.doctype = l.doctype AND d.key = l.key
+ORDER BY d.updated_at, d.doctype, d.key`, string(list))
+	}
+	if err != nil {
+		return nil, storeFault("sqlite.DocumentsOf", err)
+	}
+	return all, nil
 }
 
 // each asks for rows and gives each to `take`.

@@ -33,6 +33,7 @@ type Store interface {
 	LastReceived(ctx context.Context) (map[string]time.Time, error)
 	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
+	DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error)
 	Replay(ctx context.Context, id string) error
 	Dismiss(ctx context.Context, id, reason string) error
 	Sweep(ctx context.Context, settledBefore time.Time, limit int) (int, error)
