@@ -228,6 +228,7 @@ func TestClassify(t *testing.T) {
 		{"the field exists", request{op: "erpnext.create Custom Field", verb: http.MethodPost, doctype: "Custom Field", write: true}, 417, errorBody("ValidationError", "", "A field with the name <strong>custom_x</strong> already exists in Sales Order"), fault.Duplicate, "ValidationError: the field exists", ""},
 		{"amended too early", amending, 417, errorBody("ValidationError", "", "SAL-ORD-1 cannot be amended because it is not cancelled"), fault.Rejected, "ValidationError: the amended document is not cancelled", ""},
 		{"something disabled", creating, 417, errorBody("ValidationError", "", "Item OLD-1 is disabled"), fault.Rejected, "ValidationError: something is disabled", ""},
+		{"books closed", submitting, 417, errorBody("ValidationError", "", "Books have been closed till the period ending on 31-12-2025"), fault.Rejected, "ValidationError: the books are closed for this date", ""},
 		{"class that is no name", creating, 417, `{"exc_type":"Ann Lee <a@b.test>"}`, fault.Rejected, "status 417", ""},
 	}
 	without := maps.Clone(rules)
