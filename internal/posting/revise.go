@@ -91,6 +91,7 @@ func (w *orderWork) redraft(ctx context.Context) error {
 	}
 	w.adopt(d.stored, w.state.revision)
 	w.cover(w.order)
+	w.state.extra = extraDigest(d.wanted)
 	return w.alive(ctx, w.order.Note, nil)
 }
 
@@ -145,6 +146,7 @@ func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
 	}
 	w.adopt(d.stored, next)
 	w.cover(w.order)
+	w.state.extra = extraDigest(d.wanted)
 	w.state.next = 0
 	w.result.note("the order was edited: " + d.stored.Name + " took the place of " + old.Name)
 	if err := w.alive(ctx, w.order.Note, nil); err != nil {
