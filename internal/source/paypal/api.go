@@ -154,9 +154,10 @@ func refused(op string, res *http.Response, body []byte) *fault.Error {
 	switch s := res.StatusCode; {
 	case s == http.StatusUnauthorized:
 		e.Kind = fault.Credentials
-		e.Hint = "check LEDGERHOOK_PAYPAL_CLIENT_ID, _CLIENT_SECRET and _MODE: sandbox and live credentials do not mix"
+		e.Hint = "check LEDGERHOOK_PAYPAL_CLIENT_ID, _CLIENT_SECRET and _MODE, or the source's in the mapping sheet: sandbox and live credentials do not mix"
 	case s == http.StatusForbidden:
 		e.Kind = fault.Rights
+		e.Hint = "give the REST app the right in PayPal's developer pages, under its features; disputes have one of their own"
 	case s == http.StatusNotFound:
 		e.Kind = fault.Missing
 	case s == http.StatusRequestTimeout:
