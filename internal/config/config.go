@@ -171,7 +171,7 @@ func (p *parser) parse(e environment) Config {
 			ClientID:     e.PaypalClientID,
 			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}),
 			Mode:         p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
-			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalAPIURL),
+			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
 			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
 		},
 		BodyKeys:        p.bodyKeys(SecretSource{"BODY_KEYS", e.BodyKeys, e.BodyKeysFile}),

@@ -64,7 +64,7 @@ type environment struct {
 	PaypalClientSecret     string `split_words:"true"`
 	PaypalClientSecretFile string `split_words:"true"`
 	PaypalMode             string `split_words:"true" default:"live" desc:"live or sandbox"`
-	PaypalAPIURL           string `split_words:"true" desc:"for tests"`
+	PaypalApiURL           string `split_words:"true" desc:"for tests"` // not API: the words of the name are PAYPAL_API_URL
 	PaypalRootsFile        string `split_words:"true" desc:"extra trust anchors and intermediates, PEM"`
 
 	SlackWebhookURL     string `split_words:"true" desc:"alerts to Slack"`
