@@ -311,21 +311,24 @@ func TestPayPalIsDown(t *testing.T) {
 	}
 }
 
-// TestPayPalForgery sends a well signed body that PayPal's API contradicts: no
+// TestPayPalForgery sends well signed bodies that PayPal's API contradicts: no
 // document, a dead letter, and an alert of its own kind.
 func TestPayPalForgery(t *testing.T) {
-	for name, forge := range map[string]func(s paypalService, id string){
-		"an amount": func(s paypalService, id string) {
-			s.sim.Forge("/v2/payments/captures/"+id, func(doc map[string]any) {
-				doc["amount"] = map[string]any{"currency_code": "USD", "value": "0.20"}
-				delete(doc, "seller_receivable_breakdown")
-			})
-		},
-		"an order": func(s paypalService, id string) {
-			s.sim.Forge("/v2/payments/captures/"+id, func(doc map[string]any) { doc["custom_id"] = "ANOTHER" })
-		},
-		"money that never came": func(s paypalService, id string) {
+	body := func(old, made string) func(paypalService, string, paypalsim.Event) paypalsim.Event {
+		return func(_ paypalService, _ string, e paypalsim.Event) paypalsim.Event {
+			e.Body = bytes.Replace(e.Body, []byte(old), []byte(made), 1)
+			return e
+		}
+	}
+	for name, forge := range map[string]func(s paypalService, id string, e paypalsim.Event) paypalsim.Event{
+		"an amount":   body(`"value":"20.00"`, `"value":"9999.00"`),
+		"a currency":  body(`"currency_code":"USD"`, `"currency_code":"EUR"`),
+		"an order":    body(`"resource":{`, `"resource":{"custom_id":"MINE",`),
+		"an invoice":  body(`"resource":{`, `"resource":{"custom_id":"CANARY-7","invoice_id":"MINE",`),
+		"a fee alone": body(`"resource":{`, `"resource":{"seller_receivable_breakdown":{"paypal_fee":{"value":"19.00","currency_code":"USD"}},`), // books PayPal's
+		"money that never came": func(s paypalService, id string, e paypalsim.Event) paypalsim.Event {
 			s.sim.Forge("/v2/payments/captures/"+id, func(doc map[string]any) { doc["status"] = "DECLINED" })
+			return e
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -333,11 +336,14 @@ func TestPayPalForgery(t *testing.T) {
 			hook := httptest.NewServer(slack)
 			defer hook.Close()
 			s := startPayPal(t, func(c *config.Config) { c.SlackWebhookURL = config.Secret(hook.URL + "/canary-token") })
-			id := s.sim.Pay(paypalsim.Payment{Amount: amount("20.00", "USD"), Custom: "CANARY-7"})
-			forge(s, id)
-			e := s.sim.Take()[1]
+			id := s.sim.Pay(paypalsim.Payment{Amount: amount("20.00", "USD"), Custom: "CANARY-7", Bare: true})
+			e := forge(s, id, s.sim.Take()[1])
 			s.deliver(t, e)
 			s.settle(t)
+			if name == "a fee alone" {
+				s.holdsBalance(t)
+				return
+			}
 			if ev := s.event(t, "paypal", e.ID); ev.State != event.Dead || ev.Class != "forgery" {
 				t.Errorf("ended %s %s: %s", ev.State, ev.Class, ev.Reason)
 			}
@@ -395,4 +401,30 @@ func TestPayPalHistories(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPayPalTellsTheFeeLater lets even the API leave the fee out at first: the
+// payment waits as long as the sheet says, and PayPal is asked again.
+func TestPayPalTellsTheFeeLater(t *testing.T) {
+	s := startPayPal(t, func(c *config.Config) {
+		wait := 2 * time.Second
+		c.Sheet.Payments.FeeWait = &wait
+	})
+	id := s.sim.Pay(paypalsim.Payment{Amount: amount("20.00", "USD"), Bare: true})
+	e := s.sim.Take()[1]
+	var breakdown any
+	s.sim.Forge("/v2/payments/captures/"+id, func(doc map[string]any) {
+		breakdown = doc["seller_receivable_breakdown"]
+		delete(doc, "seller_receivable_breakdown")
+	})
+	s.deliver(t, e)
+	s.until(t, "the payment does not wait for its fee", func() bool {
+		return strings.Contains(s.event(t, "paypal", e.ID).Reason, "has not told the fee yet")
+	})
+	s.sim.Forge("/v2/payments/captures/"+id, func(doc map[string]any) { doc["seller_receivable_breakdown"] = breakdown })
+	s.settle(t)
+	s.holdsBalance(t)
+	if docs := s.made(map[string]bool{}); len(docs) != 1 || !strings.Contains(docs[0], "fee 1.09") {
+		t.Errorf("made %q", docs)
+	}
 }

@@ -31,9 +31,9 @@ const (
 // generation is one of the two ways in which PayPal writes payments and
 // refunds. Subscriptions and older integrations still send the first.
 type generation struct {
-	state           string // the member that tells how it stands
-	total, currency string // members of an amount; all parts of it have "value"
-	arrived         []string
+	state           string   // the member that tells how it stands
+	total, currency string   // members of an amount; all parts of it have "value"
+	arrived         []string // states of money that has come, whatever went back later
 	pending         string
 	references      []string // what the shop itself wrote there, best first
 	outcomes        map[string]commerce.Outcome
@@ -42,7 +42,7 @@ type generation struct {
 var (
 	v1 = generation{
 		state: "state", total: "total", currency: "currency",
-		arrived: []string{"completed", "partially_refunded", "refunded"}, pending: "pending",
+		arrived: []string{"completed", "partially_refunded", "refunded", "reversed"}, pending: "pending",
 		references: []string{"custom", "invoice_number"},
 		outcomes: map[string]commerce.Outcome{
 			"completed": commerce.Succeeded, "pending": commerce.Pending, "failed": commerce.Failed, "cancelled": commerce.Failed,
@@ -50,7 +50,7 @@ var (
 	}
 	v2 = generation{
 		state: "status", total: "value", currency: "currency_code",
-		arrived: []string{"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED"}, pending: "PENDING",
+		arrived: []string{"COMPLETED", "PARTIALLY_REFUNDED", "REFUNDED", "REVERSED"}, pending: "PENDING",
 		references: []string{"custom_id", "invoice_id"},
 		outcomes: map[string]commerce.Outcome{
 			"COMPLETED": commerce.Succeeded, "PENDING": commerce.Pending, "FAILED": commerce.Failed, "CANCELLED": commerce.Failed,
