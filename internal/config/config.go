@@ -164,7 +164,7 @@ func (p *parser) parse(e environment) Config {
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
 			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
-			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeAPIURL),
+			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeApiURL),
 		},
 		PayPal: PayPal{
 			WebhookID:    e.PaypalWebhookID,
