@@ -259,6 +259,9 @@ type Dispute struct {
 	Provider  string
 	// Movements are what the dispute has done to the balance so far.
 	Movements []Settlement
+	// Elsewhere says that other events move the disputed money, as refunds: the
+	// dispute has moved what Movements say and nothing else, and holds nothing.
+	Elsewhere bool
 }
 
 // Payout is money that a provider sends to the merchant's bank.

@@ -45,7 +45,7 @@ func (w *disputeWork) post(ctx context.Context) error {
 			return err
 		}
 	}
-	if w.dispute.Stage == commerce.DisputeLost {
+	if w.dispute.Stage == commerce.DisputeLost && !w.dispute.Elsewhere {
 		if err := w.lose(ctx); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (w *disputeWork) post(ctx context.Context) error {
 // the stage alone has moved the disputed amount.
 func (w *disputeWork) movements() []commerce.Settlement {
 	d := w.dispute
-	if len(d.Movements) > 0 {
+	if len(d.Movements) > 0 || d.Elsewhere {
 		return d.Movements
 	}
 	zero := money.Zero(d.Amount.Currency())
