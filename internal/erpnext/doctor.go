@@ -169,10 +169,7 @@ func (d *doctor) timeZone(ctx context.Context) {
 
 // needs are the rights that making documents takes, and the stock role that
 // grants them.
-var needs = []struct {
-	doctype, role string
-	rights        []string
-}{
+var needs = []need{
 	{DocCustomer, "Sales User", []string{"read", "create"}},
 	{DocAddress, "Sales User", []string{"read", "create"}},
 	{DocSalesOrder, "Sales User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
@@ -184,6 +181,23 @@ var needs = []struct {
 	{docCompany, "Accounts User", []string{"read"}},
 }
 
+type need struct {
+	doctype, role string
+	rights        []string
+}
+
+// settingNeeds are the rights that a setting of the sheet takes beyond those. To
+// cancel invoices is a manager's right in a stock ERPNext: without it a person
+// is asked to.
+var settingNeeds = []need{
+	{DocDeliveryNote, "Stock User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
+	{DocSalesInvoice, "Accounts User", []string{"read", "create", "write", "submit"}},
+}
+
+func (d *doctor) furtherNeeds() []need {
+	return slices.DeleteFunc(slices.Clone(settingNeeds), func(n need) bool { return !slices.Contains(d.named.Uses, n.doctype) })
+}
+
 const (
 	docPriceList = "Price List"
 	docAccount   = "Account"
@@ -191,7 +205,7 @@ const (
 )
 
 func (d *doctor) rights(ctx context.Context) {
-	for _, need := range needs {
+	for _, need := range slices.Concat(needs, d.furtherNeeds()) {
 		name := "rights: " + need.doctype
 		var missing []string
 		for _, right := range need.rights {
@@ -215,7 +229,7 @@ func (d *doctor) rights(ctx context.Context) {
 }
 
 func (d *doctor) keyFields(ctx context.Context) {
-	for _, doctype := range KeyedDocTypes() {
+	for _, doctype := range append(CoreDocTypes(), d.named.Uses...) {
 		if d.denied[doctype] || d.over {
 			continue
 		}

@@ -15,6 +15,8 @@ type Named struct {
 	Clearing map[string]string
 	Accounts []NamedAccount
 	Records  []NamedRecord
+	// Uses are the DocTypes beyond CoreDocTypes that settings ask to make.
+	Uses []string
 }
 
 // NamedAccount is an account by the place in the sheet that names it.

@@ -11,7 +11,7 @@ import (
 
 // labelled are the DocTypes that have metrics of their own.
 var labelled = []string{
-	DocCustomer, DocSalesOrder, DocPaymentEntry, "Item", "Company", "Account", "Custom Field", "Sales Invoice", "Journal Entry",
+	DocCustomer, DocSalesOrder, DocPaymentEntry, "Item", "Company", "Account", "Custom Field", DocSalesInvoice, DocDeliveryNote, "Journal Entry",
 }
 
 const otherDocType = "other"
