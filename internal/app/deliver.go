@@ -113,6 +113,11 @@ func (d *delivery) parts(c commerce.Content) []part {
 	for _, r := range c.Refunds {
 		parts = append(parts, d.refund(r))
 	}
+	for _, credit := range c.Credits {
+		if d.poster.MakesCreditNotes(d.origin) {
+			parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Credit(ctx, d.origin, credit) })
+		}
+	}
 	if c.Dispute != nil {
 		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Dispute(ctx, d.origin, *c.Dispute) })
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/posting"
 )
 
 // checkedDesk is what doctor looks at: one source's settings, or those that all
@@ -102,6 +103,7 @@ func named(d checkedDesk) erpnext.Named {
 	}
 	slices.SortFunc(n.Accounts, func(a, b erpnext.NamedAccount) int { return strings.Compare(a.Key, b.Key) })
 	n.Records = namedRecords(s)
+	n.Uses = usedDocTypes(s.Orders)
 	return n
 }
 
@@ -124,4 +126,16 @@ func namedRecords(s config.Settings) []erpnext.NamedRecord {
 		add("orders.locations."+location, "Warehouse", s.Orders.Locations[location])
 	}
 	return list
+}
+
+// usedDocTypes are the DocTypes that settings ask to make.
+func usedDocTypes(o config.Orders) []string {
+	var uses []string
+	if o.DeliveryNotes == config.On {
+		uses = append(uses, erpnext.DocDeliveryNote)
+	}
+	if invoicing(o.Invoices) != posting.InvoiceNever {
+		uses = append(uses, erpnext.DocSalesInvoice)
+	}
+	return uses
 }

@@ -168,6 +168,8 @@ type CreditedLine struct {
 	LineID    string
 	Quantity  int64
 	Restocked bool
+	// Unshipped says that they were taken off before they left.
+	Unshipped bool
 	// Priced says that the shop told the amounts: Subtotal after discounts,
 	// with its tax inside if the order's prices contain it, and Tax.
 	Priced   bool

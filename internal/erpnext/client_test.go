@@ -522,8 +522,8 @@ func TestMetrics(t *testing.T) {
 		}
 		return answered(417, errorBody("ValidationError", ""))
 	}, func(o *Options) { o.Registerer = reg })
-	if n := testutil.CollectAndCount(c.metrics.requests); n != 3*10*2 {
-		t.Errorf("%d series at the start, want 60", n)
+	if n := testutil.CollectAndCount(c.metrics.requests); n != 3*11*2 {
+		t.Errorf("%d series at the start, want 66", n)
 	}
 	_ = c.Get(t.Context(), DocCustomer, "Ann", nil)         //nolint:errcheck // counted below
 	_ = c.Get(t.Context(), "Lead", "Ann", nil)              //nolint:errcheck // counted below

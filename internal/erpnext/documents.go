@@ -152,6 +152,7 @@ type DeliveryNote struct {
 	TaxesAndCharges      string `json:"taxes_and_charges"`
 
 	Items []DeliveryNoteItem `json:"items"`
+	Taxes []TaxRow           `json:"taxes,omitempty"`
 
 	Key string `json:"custom_ledgerhook_key,omitempty"`
 
@@ -181,6 +182,7 @@ type SalesInvoice struct {
 	Customer             string `json:"customer"`
 	Company              string `json:"company"`
 	PostingDate          string `json:"posting_date"`
+	PostingTime          string `json:"posting_time"`
 	SetPostingTime       Check  `json:"set_posting_time"`
 	DueDate              string `json:"due_date"`
 	Currency             string `json:"currency"`
@@ -376,6 +378,7 @@ type Stored struct {
 
 	// Sales Invoice
 	DebitTo           string `json:"debit_to"`
+	PostingDate       string `json:"posting_date"`
 	OutstandingAmount Number `json:"outstanding_amount"`
 	IsReturn          Check  `json:"is_return"`
 

@@ -33,11 +33,14 @@ func (m *orderMap) addTaxes() error {
 	if m.books.TaxRows == TaxesOnNetTotal {
 		return m.addRates()
 	}
-	all, own := m.taxes(false), m.taxes(true)
-	if sum := sumTaxes(own); !sum.Equal(sumTaxes(all)) && m.residual(sum).Abs().LessThan(m.residual(sumTaxes(all)).Abs()) {
-		all = own
-	}
-	return m.addActual(all)
+	return m.addActual(m.taxes(m.channelPays()))
+}
+
+// channelPays reports whether the order's total is without the taxes that the
+// sales channel pays.
+func (m *orderMap) channelPays() bool {
+	all, own := sumTaxes(m.taxes(false)), sumTaxes(m.taxes(true))
+	return !own.Equal(all) && m.residual(own).Abs().LessThan(m.residual(all).Abs())
 }
 
 func (m *orderMap) addActual(taxes []commerce.Tax) error {

@@ -23,6 +23,10 @@ type OrderPolicy struct {
 	NoteEdits         bool     // never replace a submitted Sales Order: note the edit and alert
 	NoteCancellations bool     // never cancel or close: note it and alert
 	SkipTags          []string // orders with one of these tags are not booked
+
+	DeliveryNotes bool      // a Delivery Note per fulfilment
+	Invoices      Invoicing // when Sales Invoices are made
+	CreditNotes   bool      // a credit note per refund of what was invoiced
 }
 
 // skips gives the reason why an order is not booked, or "".
@@ -243,6 +247,9 @@ func baseTotal(so erpnext.Stored) erpnext.Number {
 // is left as it is on purpose. note is what the shop's people wrote, to be put
 // beneath the document if it is new.
 func (w *orderWork) alive(ctx context.Context, note string, warn *fault.Error) error {
+	if err := w.follow(ctx); err != nil {
+		return err
+	}
 	if digest := sum(note); note != "" && w.state.note != digest {
 		if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "Note in the shop: "+note); err != nil {
 			return err

@@ -91,6 +91,9 @@ func (w *orderWork) redraft(ctx context.Context) error {
 
 // leaveEdit leaves a Sales Order as it is and tells a person.
 func (w *orderWork) leaveEdit(ctx context.Context) error {
+	if credited, err := w.creditedInstead(ctx); credited || err != nil {
+		return err
+	}
 	text := fmt.Sprintf("The order was edited in the shop; its total there is now %s. This Sales Order was not changed.", w.order.Total)
 	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, text); err != nil {
 		return err

@@ -60,7 +60,7 @@ func readCreditedLine(p strictjson.Place, m purse) commerce.CreditedLine {
 	restock := p.Get("restock_type").Text()
 	line := commerce.CreditedLine{
 		LineID: cmp.Or(p.Get("line_item_id").ID(), p.Get("line_item").Get("id").ID()), Quantity: p.Get("quantity").Int(),
-		Restocked: restock != "" && restock != "no_restock", Subtotal: money.Zero(m.currency), Tax: money.Zero(m.currency),
+		Restocked: restock != "" && restock != "no_restock", Unshipped: restock == "cancel", Subtotal: money.Zero(m.currency), Tax: money.Zero(m.currency),
 	}
 	if subtotal := m.place(p, "subtotal"); m.currency != "" && !subtotal.Missing() {
 		line.Priced, line.Subtotal, line.Tax = true, subtotal.Amount(m.currency), m.optional(p, "total_tax")
