@@ -82,6 +82,9 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 			return p.result, err
 		}
 	}
+	if !p.posted && p.result.Ignored == "" {
+		p.result.Ignored = "the refund gave back no money" // its goods are credited where the sheet says so
+	}
 	return p.result, nil
 }
 

@@ -51,7 +51,12 @@ func newBench(t testing.TB, change func(*posting.Options)) *bench {
 
 func sandboxClient(t testing.TB) *erpnext.Client {
 	t.Helper()
-	handler, err := sandbox.New(sandbox.Options{})
+	return sandboxClientAs(t, "demo-key", "demo-secret", sandbox.Options{})
+}
+
+func sandboxClientAs(t testing.TB, key, secret string, o sandbox.Options) *erpnext.Client {
+	t.Helper()
+	handler, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +66,7 @@ func sandboxClient(t testing.TB) *erpnext.Client {
 	if err := erpnext.Setup(t.Context(), setup, erpnext.KeyedDocTypes(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	return newClient(t, server.URL, "demo-key", "demo-secret")
+	return newClient(t, server.URL, key, secret)
 }
 
 // run begins every id of a run on a real site, which keeps what earlier runs
