@@ -37,7 +37,6 @@ type BillLine struct {
 	Rows     int               `json:"rows"` // rows of the Sales Order; 0 = it is booked as a row of the taxes
 	Unit     decimal.Decimal   `json:"unit"`
 	Taxes    []Share           `json:"taxes,omitempty"`
-	Computed decimal.Decimal   `json:"computed"` // tax beside the price that comes from rates
 	Discount decimal.Decimal   `json:"discount"` // contained in the discount of the document
 }
 
@@ -97,13 +96,8 @@ func (m *orderMap) addShares(l *BillLine, line commerce.Line, own bool) {
 		l.Discount = line.Discount.Value()
 	}
 	for _, t := range line.Taxes {
-		amount := t.Amount.Value().RoundBank(m.books.Precision)
-		switch {
-		case own && t.ByChannel:
-		case m.books.TaxRows != TaxesOnNetTotal:
-			l.Taxes = added(l.Taxes, m.ruleOf(t).Account, amount)
-		case !m.order.TaxesIncluded:
-			l.Computed = l.Computed.Add(amount)
+		if !own || !t.ByChannel {
+			l.Taxes = added(l.Taxes, m.ruleOf(t).Account, t.Amount.Value().RoundBank(m.books.Precision))
 		}
 	}
 }
@@ -134,7 +128,7 @@ func (bill Bill) Fits(so erpnext.Stored) bool {
 			return false
 		}
 		for _, t := range l.Taxes {
-			if !slices.ContainsFunc(so.Taxes, func(row erpnext.TaxRow) bool { return row.ChargeType == actual && row.AccountHead == t.Account }) && !t.Amount.IsZero() {
+			if !bill.Rated && !slices.ContainsFunc(so.Taxes, func(row erpnext.TaxRow) bool { return row.ChargeType == actual && row.AccountHead == t.Account }) && !t.Amount.IsZero() {
 				return false
 			}
 		}

@@ -31,8 +31,8 @@ type CreditNote struct {
 
 // CreditNotes maps a refund to credit notes, one per invoice that it takes
 // goods back from: rows with the invoice's rates, amounts without goods as rows
-// of quantity 0, taxes as the shop gave them back. The first one carries the
-// shipping and the differences. Goods that were not invoiced are not credited.
+// of quantity 0, taxes as the amounts that the shop gave back, whatever they are
+// in the invoice. The first one carries the shipping and the differences. Goods that were not invoiced are not credited.
 func (b Books) CreditNotes(c commerce.Credit, so erpnext.Stored, bill Bill, invoices []Invoiced, key string) ([]CreditNote, error) {
 	var notes []CreditNote
 	lines := slices.Clone(c.Lines)
@@ -120,7 +120,6 @@ func (m *creditMap) note(key string) CreditNote {
 	for i := range m.shares {
 		m.shares[i].Amount = m.shares[i].Amount.Neg()
 	}
-	m.copyRates()
 	taxes := m.taxRows()
 	if len(taxes) == 0 {
 		taxes = m.books.noTaxes()
@@ -189,24 +188,20 @@ func (m *creditMap) creditLine(i int, l commerce.CreditedLine, taken []invoicedP
 		value, qty = value.Add(p.row.Rate.Mul(decimal.NewFromInt(p.qty))), qty+p.qty
 	}
 	net, tax := value.Sub(partOf(bl.Discount, []Span{span}, bl.Qty, m.digits)), partOf(sumShares(bl.Taxes), []Span{span}, bl.Qty, m.digits)
-	computed := partOf(bl.Computed, []Span{span}, bl.Qty, m.digits)
+	if m.bill.Rated && m.bill.Inclusive {
+		net = net.Sub(tax)
+	}
 	if l.Priced {
-		net, tax, computed = l.Subtotal.Value(), l.Tax.Value(), decimal.Zero
-		switch {
-		case m.bill.Rated && !m.bill.Inclusive:
-			computed, tax = tax, decimal.Zero
-		case m.bill.Rated:
-			tax = decimal.Zero
-		case m.bill.Inclusive:
+		net, tax = l.Subtotal.Value(), l.Tax.Value()
+		if m.bill.Inclusive {
 			net = net.Sub(tax)
 		}
 	}
-	if net.IsZero() && tax.IsZero() && computed.IsZero() {
+	if net.IsZero() && tax.IsZero() {
 		return
 	}
 	m.addReturned(taken, qty, value, net)
 	m.addTax(tax, bl.Taxes)
-	m.total = m.total.Add(computed)
 }
 
 // addReturned adds rows that are worth net. ERPNext wants no rate above the
@@ -253,7 +248,7 @@ func (m *creditMap) returnRow(p invoicedPortion, rate decimal.Decimal) {
 	m.items = append(m.items, erpnext.SalesInvoiceItem{
 		ItemCode: p.row.ItemCode, ItemName: p.row.ItemName, Description: p.row.Description, Qty: erpnext.Num(decimal.NewFromInt(-p.qty)),
 		UOM: p.row.UOM, ConversionFactor: p.row.ConversionFactor, Rate: erpnext.Num(rate), Warehouse: p.row.Warehouse, CostCenter: p.row.CostCenter,
-		IncomeAccount: p.row.IncomeAccount, ItemTaxTemplate: p.row.ItemTaxTemplate, SalesOrder: m.so.Name, SoDetail: p.row.SoDetail, InvoiceItem: p.row.Name,
+		IncomeAccount: p.row.IncomeAccount, SalesOrder: m.so.Name, SoDetail: p.row.SoDetail, InvoiceItem: p.row.Name,
 	})
 }
 
@@ -313,9 +308,8 @@ type amountOn struct {
 	taxes         []Share
 }
 
-// addAmount adds an amount without goods: a row of quantity 0; or, where it
-// makes the refund smaller, or ERPNext would compute tax on it, a row of the
-// taxes.
+// addAmount adds an amount without goods: a row of quantity 0, or, where it
+// makes the refund smaller, a row of the taxes.
 func (m *creditMap) addAmount(a commerce.CreditedAmount, on amountOn) error {
 	net := a.Amount.Value()
 	if m.bill.Inclusive {
@@ -326,7 +320,7 @@ func (m *creditMap) addAmount(a commerce.CreditedAmount, on amountOn) error {
 	case net.IsZero():
 	case on.item == "":
 		return unmapped("item for amounts without goods", "fallback_item")
-	case !net.IsNegative() && !m.bill.Rated:
+	case !net.IsNegative():
 		m.items = append(m.items, m.amountOnly(on.item, a.Title, net, on.account))
 	case account == "":
 		return &fault.Error{

@@ -82,13 +82,18 @@ func (m *invoiceMap) addLine(i int, spans []Span) {
 	for _, p := range m.bill.portions(i, m.so, spans) {
 		m.addRow(p)
 	}
+	less := partOf(l.Discount, spans, l.Qty, m.digits)
+	m.discount, m.total = m.discount.Add(less), m.total.Sub(less)
+	if m.bill.Rated && m.bill.Inclusive {
+		return // the tax is in the rates
+	}
 	for _, t := range l.Taxes {
 		part := partOf(t.Amount, spans, l.Qty, m.digits)
-		m.shares, m.total = added(m.shares, t.Account, part), m.total.Add(part)
+		m.total = m.total.Add(part)
+		if !m.bill.Rated {
+			m.shares = added(m.shares, t.Account, part)
+		}
 	}
-	less := partOf(l.Discount, spans, l.Qty, m.digits)
-	m.discount = m.discount.Add(less)
-	m.total = m.total.Sub(less).Add(partOf(l.Computed, spans, l.Qty, m.digits))
 }
 
 func (m *invoiceMap) addRow(p portion) {
