@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -56,11 +57,19 @@ func (b Books) noTaxes() []erpnext.TaxRow {
 }
 
 // Undelivered reports whether a fulfilment holds more of the order's goods than
-// the pieces that were found for it.
-func (bill Bill) Undelivered(f commerce.Fulfillment, pieces Pieces) bool {
+// the pieces that were found for it. What a refund took off before the order was
+// booked is not missed.
+func (bill Bill) Undelivered(o commerce.Order, f commerce.Fulfillment, pieces Pieces) bool {
 	wanted := map[string]int64{}
 	for _, l := range f.Lines {
 		wanted[l.LineID] += l.Quantity
+	}
+	for _, c := range o.Credits {
+		for _, l := range c.Lines {
+			if slices.Contains(bill.Credits, c.ID) {
+				wanted[l.LineID] -= l.Quantity
+			}
+		}
 	}
 	for line, n := range wanted {
 		if n > pieces.Count(line) {

@@ -19,7 +19,7 @@ func (f *following) deliver(ctx context.Context, full commerce.Fulfillment) erro
 	if err != nil {
 		return err
 	}
-	if f.file.Bill.Undelivered(full, pieces) {
+	if f.file.Bill.Undelivered(f.order, full, pieces) {
 		f.warn("a fulfilment holds more than "+f.name+" has", "the order was edited after something stood behind it: deliver the rest by hand")
 	}
 	if !any {

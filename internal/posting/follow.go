@@ -292,10 +292,10 @@ func (f *following) putRight(ctx context.Context, doctype, name string, doc any,
 
 // tell adds to what is noted on the event.
 func (f *following) tell(note string) {
-	f.result.Note = joinNotes(f.result.Note, note)
+	f.result.Note = also(f.result.Note, note)
 }
 
-func joinNotes(a, b string) string {
+func also(a, b string) string {
 	if a == "" || b == "" {
 		return cmp.Or(a, b)
 	}

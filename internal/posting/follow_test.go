@@ -28,10 +28,19 @@ func newFollower(t testing.TB, policy posting.OrderPolicy) *bench {
 // may not.
 func newManager(t testing.TB, policy posting.OrderPolicy) *bench {
 	t.Helper()
+	return newManagerOf(t, policy, nil)
+}
+
+// newManagerOf is one whose calls go through a site that may fail.
+func newManagerOf(t testing.TB, policy posting.OrderPolicy, through *shaky) *bench {
+	t.Helper()
 	site := sandboxClientAs(t, "boss-key", "boss-secret", sandbox.Options{Key: "boss-key", Secret: "boss-secret"})
 	b := newBench(t, func(o *posting.Options) {
 		o.Site = site
 		following(policy)(o)
+		if through != nil {
+			through.Site, o.Site = site, through
+		}
 	})
 	b.site = site
 	return b

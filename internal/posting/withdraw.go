@@ -81,7 +81,7 @@ func (w *orderWork) findMade(ctx context.Context) (bool, error) {
 // withdrawn remembers at once how the order ended: a payment of it that is
 // handled beside this event must not be allocated to it.
 func (w *orderWork) withdrawn(ctx context.Context, note string) error {
-	w.result.Note = joinNotes(note, w.result.Note)
+	w.result.Note = also(note, w.result.Note)
 	w.applied()
 	if w.state.name == "" {
 		w.result.Documents = nil // there is no document to show
