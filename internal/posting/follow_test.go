@@ -442,4 +442,3 @@ func (b *bench) worth(ctx context.Context, t testing.TB, id string) []string {
 	slices.Sort(list)
 	return append(list, b.ledger(ctx, t, so.Customer))
 }
-
