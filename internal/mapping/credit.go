@@ -328,6 +328,7 @@ func (m *creditMap) addAmount(a commerce.CreditedAmount, on amountOn) error {
 		}
 	default:
 		m.shares = added(m.shares, account, net)
+		m.titles = map[string]string{account: a.Title}
 	}
 	m.total = m.total.Add(net)
 	m.addTax(a.Tax.Value(), on.taxes)

@@ -72,6 +72,7 @@ type invoiceMap struct {
 	items    []erpnext.SalesInvoiceItem
 	shares   []Share // what is booked as amounts, by account
 	rates    []erpnext.TaxRow
+	titles   map[string]string // of accounts that the Sales Order has no row of
 	discount decimal.Decimal
 	total    decimal.Decimal
 }
@@ -166,7 +167,10 @@ func (m *invoiceMap) describe(account string) string {
 			return row.Description
 		}
 	}
-	return ""
+	if account == m.books.RoundOffAccount {
+		return "Rounding"
+	}
+	return m.titles[account]
 }
 
 // Rounded adds to the tax rows what is missing to the wanted total, on the
