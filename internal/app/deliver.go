@@ -140,7 +140,11 @@ func (d *delivery) parts(c commerce.Content) []part {
 
 func (d *delivery) payment(p commerce.Payment) part {
 	return func(ctx context.Context) (posting.Result, error) {
-		return d.poster.Payment(ctx, d.origin, p, d.received)
+		r, err := d.poster.Payment(ctx, d.origin, p, d.received)
+		if err != nil {
+			return r, err
+		}
+		return d.poster.PayInvoices(ctx, p.OrderRefs, r)
 	}
 }
 

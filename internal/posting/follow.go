@@ -44,6 +44,8 @@ type orderFile struct {
 	Notes    map[string]*follower      `json:"notes,omitempty"`    // by fulfilment
 	Invoices map[string]*follower      `json:"invoices,omitempty"` // by fulfilment, or the order's id for the whole
 	Credits  map[string]*follower      `json:"credits,omitempty"`  // by refund
+	Names    []string                  `json:"names,omitempty"`    // further keys of the order
+	Linking  string                    `json:"linking,omitempty"`  // a payment that is being allocated to invoices
 }
 
 // follower is a document behind a Sales Order.
@@ -107,7 +109,11 @@ func (w *orderWork) follow(ctx context.Context) error {
 }
 
 func (w *orderWork) following(ctx context.Context) (*following, error) {
-	return w.Poster.following(ctx, counter{w.desk, w.books, w.origin}, w.key, w.state.name, w.order, &w.result)
+	f, err := w.Poster.following(ctx, counter{w.desk, w.books, w.origin}, w.key, w.state.name, w.order, &w.result)
+	if err == nil {
+		f.file.Names = w.keys()[1:]
+	}
+	return f, err
 }
 
 // following reads what is remembered of an order's documents. A bill of another
@@ -141,8 +147,11 @@ func (f *following) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	doc := event.Document{DocType: orderFiles, Key: f.key, Data: map[string]string{dataFile: string(text)}}
-	return memoryError("posting.follow", f.Memory.Remember(ctx, "", doc))
+	docs := []event.Document{{DocType: orderFiles, Key: f.key, Data: map[string]string{dataFile: string(text)}}}
+	for _, name := range f.file.Names {
+		docs = append(docs, event.Document{DocType: orderFiles, Key: name, Data: map[string]string{dataOrder: f.key}})
+	}
+	return memoryError("posting.follow", f.Memory.Remember(ctx, "", docs...))
 }
 
 // forward makes what is still to be made.

@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
 	"github.com/ledgerhook/ledgerhook/internal/posting"
+	"github.com/shopspring/decimal"
 	"pgregory.net/rapid"
 )
 
@@ -280,6 +281,53 @@ func TestInvoicePerFulfilmentHasItsOwnShareOfTax(t *testing.T) {
 	if diff := cmp.Diff(want, b.behind(t.Context(), t, "605")); diff != "" {
 		t.Errorf("books (-want +got):\n%s", diff)
 	}
+}
+
+// TestPaymentAfterItsInvoicesPaysThem holds that it does not matter whether the
+// money comes before or after what it pays is invoiced.
+func TestPaymentAfterItsInvoicesPaysThem(t *testing.T) {
+	for name, policy := range map[string]posting.OrderPolicy{"607": {Invoices: posting.InvoicePaid}, "608": {Invoices: posting.InvoiceFulfilled}} {
+		b := newFollower(t, policy)
+		o := basket(name, 1)
+		o.Paid, o.Fulfillments = true, []commerce.Fulfillment{sent(name, 1, 3), sent(name, 2, 0, 2, 1)}
+		_, err := b.order(t.Context(), o)
+		must(t, err)
+		r, err := b.pay(t.Context(), payment(name, 1, "47.49"))
+		must(t, err)
+		if r.Warn != nil {
+			t.Errorf("%s: a person was told: %+v", policy.Invoices, r.Warn)
+		}
+		again, err := b.pay(t.Context(), payment(name, 1, "47.49"))
+		must(t, err)
+		if !strings.Contains(again.Note, "already") {
+			t.Errorf("%s: told again, the payment was %q", policy.Invoices, again.Note)
+		}
+		for _, line := range b.behind(t.Context(), t, name) {
+			if strings.HasPrefix(line, "invoice") && !strings.Contains(line, "Paid open 0") {
+				t.Errorf("%s: %s", policy.Invoices, line)
+			}
+		}
+		if paid, free := b.onAccount(t, name); paid != "1 of 47.49" || !free.IsZero() {
+			t.Errorf("%s: payments: %s, on account %s", policy.Invoices, paid, free)
+		}
+	}
+}
+
+// onAccount is what was paid of an order, and what of that is allocated to
+// nothing. Beyond the sixth decimal is what binary fractions leave behind, which
+// ERPNext's database does not keep.
+func (b *bench) onAccount(t testing.TB, id string) (string, decimal.Decimal) {
+	t.Helper()
+	var payments []erpnext.Stored
+	must(t, b.site.List(t.Context(), erpnext.Query{
+		DocType: "Payment Entry", Limit: -1, Fields: []string{"paid_amount", "unallocated_amount"},
+		Filters: [][]any{{"docstatus", "=", 1}, {"reference_no", "like", "ch " + run + id + "-%"}},
+	}, &payments))
+	var paid, free decimal.Decimal
+	for _, pe := range payments {
+		paid, free = paid.Add(pe.PaidAmount.Decimal), free.Add(pe.UnallocatedAmount.Decimal)
+	}
+	return fmt.Sprintf("%d of %s", len(payments), paid), free.Round(6)
 }
 
 // givenBack is the n-th refund of an order.

@@ -1,6 +1,7 @@
 package posting_test
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"testing"
@@ -81,6 +82,37 @@ func shipped(id string, minute int, fulfillments ...commerce.Fulfillment) commer
 	o := basket(id, minute)
 	o.Fulfillments = fulfillments
 	return o
+}
+
+// TestPaymentOfInvoicesSurvivesEveryFailure breaks every call that a payment
+// makes whose order is invoiced already.
+func TestPaymentOfInvoicesSurvivesEveryFailure(t *testing.T) {
+	site := &shaky{}
+	b := newManagerOf(t, posting.OrderPolicy{Invoices: posting.InvoiceFulfilled}, site)
+	calls := 0
+	for broke := true; broke; {
+		calls++
+		for i, after := range []bool{false, true} {
+			id := strconv.Itoa(830000 + 10*calls + i)
+			site.left = 0
+			_, err := b.order(t.Context(), shipped(id, 1, sent(id, 1, 3), sent(id, 2, 0, 2, 1)))
+			must(t, err)
+			site.left, site.after, site.failed = calls, after, false
+			err = errors.New("not tried")
+			for try := 0; err != nil && try < 3; try++ {
+				_, err = b.pay(t.Context(), payment(id, 1, "47.49"))
+			}
+			must(t, err)
+			broke = site.failed
+			site.left = 0
+			if paid, free := b.onAccount(t, id); paid != "1 of 47.49" || !free.IsZero() {
+				t.Errorf("after a failure at call %d (done: %v): payments: %s, on account %s", calls, after, paid, free)
+			}
+		}
+	}
+	if calls < 8 {
+		t.Errorf("the payment takes more than %d calls", calls)
+	}
 }
 
 // TestRefundsInAnyOrder holds that an order that is first heard of after some of

@@ -95,6 +95,9 @@ func (b *bench) order(ctx context.Context, o commerce.Order) (posting.Result, er
 
 func (b *bench) pay(ctx context.Context, p commerce.Payment) (posting.Result, error) {
 	r, err := b.Payment(ctx, stripe, p, time.Now())
+	if err == nil {
+		r, err = b.PayInvoices(ctx, p.OrderRefs, r)
+	}
 	return r, b.settle(ctx, r, err)
 }
 
