@@ -85,7 +85,7 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 	if !p.posted && p.result.Ignored == "" {
 		p.result.Ignored = "the refund gave back no money" // its goods are credited where the sheet says so
 	}
-	return p.result, nil
+	return p.result, p.late
 }
 
 // delivery gathers what the parts of one event lead to.
@@ -94,7 +94,8 @@ type delivery struct {
 	origin   posting.Origin
 	received time.Time
 	result   posting.Result
-	posted   bool // some part was not ignored
+	posted   bool  // some part was not ignored
+	late     error // of a part that others do not wait for
 }
 
 type part func(context.Context) (posting.Result, error)
@@ -113,13 +114,13 @@ func (d *delivery) parts(c commerce.Content) []part {
 	if c.Payment != nil {
 		parts = append(parts, d.payment(*c.Payment))
 	}
-	for _, r := range c.Refunds {
-		parts = append(parts, d.refund(r))
-	}
 	for _, credit := range c.Credits {
 		if d.poster.MakesCreditNotes(d.origin) {
-			parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Credit(ctx, d.origin, credit) })
+			parts = append(parts, d.credit(credit))
 		}
+	}
+	for _, r := range c.Refunds {
+		parts = append(parts, d.refund(r))
 	}
 	if c.Dispute != nil {
 		parts = append(parts, func(ctx context.Context) (posting.Result, error) { return d.poster.Dispute(ctx, d.origin, *c.Dispute) })
@@ -145,6 +146,18 @@ func (d *delivery) payment(p commerce.Payment) part {
 			return r, err
 		}
 		return d.poster.PayInvoices(ctx, p.OrderRefs, r)
+	}
+}
+
+// credit makes credit notes before the money that settles them. Their failure
+// must not keep the money from being booked: it is told in the end.
+func (d *delivery) credit(c commerce.Credit) part {
+	return func(ctx context.Context) (posting.Result, error) {
+		r, err := d.poster.Credit(ctx, d.origin, c)
+		if d.late == nil {
+			d.late = err
+		}
+		return r, nil
 	}
 }
 

@@ -207,3 +207,16 @@ func TestDeliveryWithoutStockIsDeadUntilThereIsSome(t *testing.T) {
 		t.Errorf("documents (-want +got):\n%s", diff)
 	}
 }
+
+// TestPaymentAfterTheInvoiceOverHTTP holds that an order's invoice is paid by the
+// money that another provider tells of later.
+func TestPaymentAfterTheInvoiceOverHTTP(t *testing.T) {
+	s := startService(t, sandbox.Options{}, following(func(o *config.Orders) { o.Invoices, o.DeliveryNotes = config.InvoicePaid, config.Off }))
+	s.hear(t, "orders/paid", "a", parcelOrder(1, "paid", "50.57", "3", "1", ""))
+	s.sample(t, "stripe", "charge.succeeded", "", "5551234567890", orderID, "6863", "5057")
+	s.settle(t)
+	want := []string{"order 50.57: To Deliver", "invoice 50.57 Paid (Shop order #77)"}
+	if diff := cmp.Diff(want, s.followers()); diff != "" {
+		t.Errorf("documents (-want +got):\n%s\nlog:\n%s", diff, s.log)
+	}
+}

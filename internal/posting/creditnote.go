@@ -3,12 +3,14 @@ package posting
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/shopspring/decimal"
 )
 
 // MakesCreditNotes reports whether refunds of an origin's orders are credited.
@@ -149,7 +151,7 @@ func (f *following) creditOne(ctx context.Context, c commerce.Credit, invoices [
 		if err != nil {
 			return err
 		}
-		all.Name, all.State = cmp.Or(all.Name, done.Name), cmp.Or(all.State, done.State)
+		all.Names, all.State = append(all.Names, done.Name), cmp.Or(all.State, done.State)
 		all.Returned[note.ReturnAgainst] = note.Returned
 		for _, invoice := range invoices {
 			if invoice.Name == note.ReturnAgainst {
@@ -190,4 +192,67 @@ func (w *orderWork) standsUncredited(ctx context.Context) error {
 		Hint: "cancel or credit the invoices of " + w.state.name + " in ERPNext if nothing is owed any more",
 	}
 	return nil
+}
+
+// paysCredits are the credit notes that the money of a refund settles: those of
+// its order that are open, the oldest first. The allocation is negative. Money
+// that comes before its credit note stays unallocated, until somebody reconciles
+// the two with ERPNext's Payment Reconciliation.
+func (w *refundWork) paysCredits(ctx context.Context, pe erpnext.PaymentEntry) ([]erpnext.PaymentReference, error) {
+	left := pe.ReceivedAmount.Decimal
+	for _, d := range pe.Deductions {
+		left = left.Sub(d.Amount.Decimal)
+	}
+	var refs []erpnext.PaymentReference
+	for _, shop := range w.Shops {
+		for _, ref := range w.refund.OrderRefs {
+			if !w.Poster.desk(shop).Orders.CreditNotes {
+				continue
+			}
+			names, err := w.creditsOf(ctx, shop, ref)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				open, err := w.openCredit(ctx, name, pe.Party)
+				if err != nil {
+					return nil, err
+				}
+				if open = decimal.Min(open, left); open.IsPositive() {
+					left = left.Sub(open)
+					refs = append(refs, erpnext.PaymentReference{ReferenceDoctype: erpnext.DocSalesInvoice, ReferenceName: name, AllocatedAmount: erpnext.Num(open.Neg())})
+				}
+			}
+		}
+	}
+	return refs, nil
+}
+
+// creditsOf are the credit notes of an order, the oldest first.
+func (p *Poster) creditsOf(ctx context.Context, shop Origin, ref string) ([]string, error) {
+	key, err := p.invoicedOrder(ctx, shop, ref)
+	if err != nil || key == "" {
+		return nil, err
+	}
+	f, err := p.following(ctx, counter{}, key, "", commerce.Order{}, &Result{})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, id := range slices.SortedFunc(maps.Keys(f.file.Credits), mapping.CompareIDs) {
+		if d := f.file.Credits[id]; d.stands() {
+			names = append(names, d.Names...)
+		}
+	}
+	return names, nil
+}
+
+// openCredit is what a customer's credit note still gives.
+func (p *Poster) openCredit(ctx context.Context, name, customer string) (decimal.Decimal, error) {
+	var note erpnext.Stored
+	err := p.Site.Get(ctx, erpnext.DocSalesInvoice, name, &note)
+	if isMissing(err, erpnext.DocSalesInvoice) || err == nil && (note.DocStatus != erpnext.Submitted || note.Customer != customer) {
+		return decimal.Zero, nil
+	}
+	return note.OutstandingAmount.Neg(), err
 }

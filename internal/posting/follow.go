@@ -53,6 +53,7 @@ type follower struct {
 	Name      string        `json:"name,omitempty"`
 	State     followerState `json:"state,omitempty"`
 	Remainder bool          `json:"remainder,omitempty"` // an invoice that carries shipping and the like
+	Names     []string      `json:"names,omitempty"`     // of a refund's credit notes
 	// Returned is what a refund took back, by invoice and by its row.
 	Returned map[string]map[string]int64 `json:"returned,omitempty"`
 }

@@ -389,6 +389,28 @@ func TestRefundOfAnInvoicedOrderIsCredited(t *testing.T) {
 	}
 }
 
+// TestRefundPaysItsCreditNote holds that the money that is given back settles the
+// credit note, with a fee that the provider gave back.
+func TestRefundPaysItsCreditNote(t *testing.T) {
+	b := newFollower(t, posting.OrderPolicy{Invoices: posting.InvoicePaid, CreditNotes: true})
+	b.paidBasket(t, "609")
+	o := basket("609", 2)
+	o.Paid = true
+	_, err := b.order(t.Context(), o)
+	must(t, err)
+	_, err = b.order(t.Context(), refunded("609", 3, "40.35", [3]int64{1, 2, 1}, givenBack("609", 1, creditedLine("1", 2, "6.67", "0.47"))))
+	must(t, err)
+	r, err := b.Refund(t.Context(), stripe, commerce.Refund{
+		ID: "re_609", Amount: usd("7.14"), At: time.Now(), Outcome: commerce.Succeeded, OrderRefs: []string{run + "609"}, Provider: "stripe", PaymentID: payment("609", 1, "47.49").ID,
+	}, time.Now())
+	must(t, b.settle(t.Context(), r, err))
+	for _, line := range b.behind(t.Context(), t, "609") {
+		if strings.HasPrefix(line, "credit") && !strings.Contains(line, "open 0:") {
+			t.Error(line)
+		}
+	}
+}
+
 // TestFollowersInAnyOrder holds that whatever order an order's snapshots arrive
 // in, and however often, what is delivered, invoiced and credited in the end is
 // the same.
