@@ -93,11 +93,11 @@ func (c followCase) documents(t *testing.T) ([]any, error) {
 		if f.Cancelled || !c.Notes {
 			continue
 		}
-		dn, any, err := b.DeliveryNote(o, f, stored, bill, pieces[f.ID], "shopify/acme/fulfillment/"+f.ID)
+		dn, goods, err := b.DeliveryNote(o, f, stored, bill, pieces[f.ID], "shopify/acme/fulfillment/"+f.ID)
 		if err != nil {
 			return nil, err
 		}
-		if any {
+		if goods {
 			docs = append(docs, dn)
 		}
 	}

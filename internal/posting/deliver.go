@@ -15,14 +15,14 @@ func (f *following) deliver(ctx context.Context, full commerce.Fulfillment) erro
 	}
 	key := f.origin.Key("fulfillment", full.ID)
 	pieces := f.pieces(full)
-	dn, any, err := f.books.DeliveryNote(f.order, full, *f.so, *f.file.Bill, pieces, key)
+	dn, goods, err := f.books.DeliveryNote(f.order, full, *f.so, *f.file.Bill, pieces, key)
 	if err != nil {
 		return err
 	}
 	if f.file.Bill.Undelivered(f.order, full, pieces) {
 		f.warn("a fulfilment holds more than "+f.name+" has", "the order was edited after something stood behind it: deliver the rest by hand")
 	}
-	if !any {
+	if !goods {
 		f.file.Notes[full.ID] = &follower{State: leftOut}
 		return f.save(ctx)
 	}
