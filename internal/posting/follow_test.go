@@ -411,6 +411,40 @@ func TestRefundPaysItsCreditNote(t *testing.T) {
 	}
 }
 
+// TestPlanTellsWhatFollows holds that a dry run shows the documents behind an
+// order, before and after they are made, and makes none.
+func TestPlanTellsWhatFollows(t *testing.T) {
+	b := newFollower(t, posting.OrderPolicy{DeliveryNotes: true, Invoices: posting.InvoiceFulfilled, CreditNotes: true})
+	o := basket("610", 1)
+	o.Fulfillments = []commerce.Fulfillment{sent("610", 1, 2), sent("610", 2, 1, 2, 1)}
+	kinds := func() []string {
+		plan, err := b.PlanOrder(t.Context(), shop, o)
+		must(t, err)
+		var list []string
+		for _, d := range plan.Documents {
+			there := "to make"
+			if d.Exists != "" {
+				there = "there"
+			}
+			list = append(list, d.DocType+" "+there)
+		}
+		return list
+	}
+	want := []string{"Customer to make", "Sales Order to make", "Delivery Note to make", "Delivery Note to make", "Sales Invoice to make", "Sales Invoice to make"}
+	if diff := cmp.Diff(want, kinds()); diff != "" {
+		t.Errorf("before (-want +got):\n%s", diff)
+	}
+	_, err := b.order(t.Context(), o)
+	must(t, err)
+	for i := range want {
+		want[i] = strings.Replace(want[i], "to make", "there", 1)
+	}
+	o.Credits = []commerce.Credit{givenBack("610", 1, creditedLine("2", 1, "2.50", "0.48"))}
+	if diff := cmp.Diff(append(want, "Sales Invoice to make"), kinds()); diff != "" {
+		t.Errorf("after (-want +got):\n%s", diff)
+	}
+}
+
 // TestFollowersInAnyOrder holds that whatever order an order's snapshots arrive
 // in, and however often, what is delivered, invoiced and credited in the end is
 // the same.
