@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/alert"
@@ -51,6 +52,8 @@ type Options struct {
 	PayPalTransport http.RoundTripper
 	// CustomersFresh overrides how old the list of customers' e-mails may be.
 	CustomersFresh time.Duration
+	// ERPNextTimeout overrides how long ERPNext may take for an answer.
+	ERPNextTimeout time.Duration
 	// Rand draws the jitter of retry times, in [0,1); nil = evenly.
 	Rand func() float64
 	// Now is the machine's clock as the service sees it: what an event is
@@ -119,7 +122,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	}
 
 	alerts := a.openAlerts(cfg, reg, o.Log)
-	if a.site, err = OpenSite(cfg, reg, o.Log); err != nil {
+	if a.site, err = openSite(cfg, reg, o.Log, o.ERPNextTimeout); err != nil {
 		return fmt.Errorf("open ERPNext client: %w", err)
 	}
 	if a.poster, err = newPoster(cfg, a.site, a.inbox, o); err != nil {
@@ -163,31 +166,47 @@ func OpenInbox(ctx context.Context, cfg config.Config, log zerolog.Logger) (*sql
 
 // OpenSite makes the configured client of ERPNext. It contacts nobody.
 func OpenSite(cfg config.Config, reg prometheus.Registerer, log zerolog.Logger) (*erpnext.Client, error) {
-	signIn, err := signIn(cfg.ERPNext)
-	if err != nil {
-		return nil, err
-	}
+	return openSite(cfg, reg, log, 0)
+}
+
+func openSite(cfg config.Config, reg prometheus.Registerer, log zerolog.Logger, timeout time.Duration) (*erpnext.Client, error) {
 	return erpnext.New(erpnext.Options{
-		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers, Credentials: signIn,
+		URL: cfg.ERPNext.URL, Site: cfg.ERPNext.Site, Writers: cfg.ERPNext.Writers, Credentials: signIn(cfg.ERPNext), Timeout: timeout,
 		Registerer: reg, Log: log, UserAgent: "ledgerhook/" + Version(),
 	})
 }
 
-// signIn chooses how to sign in. Credentials are read again after a refusal,
-// so that a key rotated in its file works without a restart; an OAuth client
-// keeps its own renewed token.
-func signIn(e config.ERPNext) (erpnext.Credentials, error) {
+// signIn chooses how to sign in. What stands in files is read again when a file
+// changes and after a refusal, so that rotated credentials work without a
+// restart.
+func signIn(e config.ERPNext) erpnext.Credentials {
 	if !e.OAuth.RefreshToken.IsSet() {
-		return erpnext.Reloading(func() (erpnext.Credentials, error) { return credentials(e) }), nil
+		return erpnext.Reloading(func() (erpnext.Credentials, error) { return credentials(e) }, stamps(e.APIKey, e.APISecret, e.BearerToken))
 	}
-	token, err := e.OAuth.RefreshToken.Read()
-	if err != nil {
-		return nil, err
-	}
-	secret, err := e.OAuth.ClientSecret.Read()
 	return erpnext.OAuth2(erpnext.OAuth2Options{
-		TokenURL: e.OAuth.TokenURL, ClientID: e.OAuth.ClientID, ClientSecret: secret.Reveal(), RefreshToken: token.Reveal(),
-	}), err
+		TokenURL: e.OAuth.TokenURL, ClientID: e.OAuth.ClientID,
+		Read:  func() (erpnext.OAuth2Secrets, error) { return oauthSecrets(e.OAuth) },
+		Stamp: stamps(e.OAuth.ClientSecret, e.OAuth.RefreshToken),
+	})
+}
+
+func stamps(secrets ...config.SecretSource) func() string {
+	return func() string {
+		var all strings.Builder
+		for _, s := range secrets {
+			all.WriteString(s.Stamp() + ";")
+		}
+		return all.String()
+	}
+}
+
+func oauthSecrets(o config.OAuth) (erpnext.OAuth2Secrets, error) {
+	refresh, err := o.RefreshToken.Read()
+	if err != nil {
+		return erpnext.OAuth2Secrets{}, err
+	}
+	client, err := o.ClientSecret.Read()
+	return erpnext.OAuth2Secrets{Client: client.Reveal(), Refresh: refresh.Reveal()}, err
 }
 
 // credentials reads the runtime credentials as they are now.
@@ -233,7 +252,7 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
 	a.heart = &heartbeat{
-		Deliverer: traced{&deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox)}}, Observer: observer{alerts},
+		Deliverer: traced{&deliverer{sources: sources, poster: a.poster, desk: newDesk(cfg, a.inbox), hold: a.inbox.Pause}}, Observer: observer{alerts},
 		every: cfg.Heartbeat, send: a.inbox.Beat, ask: a.site.LoggedUser, log: o.Log, began: time.Now(),
 	}
 	a.heart.register(reg)

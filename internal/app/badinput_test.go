@@ -24,6 +24,14 @@ const minimalOrder = `{"id":9007199254740993,"name":"#77","currency":"USD","crea
 const orderID = "9007199254740993" // above 2^53: a float would make it …992
 
 func order(more string) string {
+	for name, value := range map[string]string{
+		"subtotal_price": `"10.00"`, "total_discounts": `"0.00"`, "financial_status": `"pending"`, "tax_lines": "[]", "discount_codes": "[]", "note_attributes": "[]",
+		"fulfillments": "[]", "note": "null", "cancelled_at": "null", "email": "null",
+	} {
+		if !strings.Contains(more, `"`+name+`":`) {
+			more += `,"` + name + `":` + value
+		}
+	}
 	return fmt.Sprintf(minimalOrder, time.Now().UTC().Format(time.RFC3339), more)
 }
 

@@ -28,11 +28,22 @@ type completer interface {
 	Complete(ctx context.Context, ev event.Event, content *commerce.Content) error
 }
 
+// complete asks the provider about what an event tells, where it can be asked:
+// also about one that by itself tells nothing to book.
+func complete(ctx context.Context, src source, ev event.Event, content *commerce.Content) error {
+	if c, ok := src.(completer); ok {
+		return c.Complete(ctx, ev, content)
+	}
+	return nil
+}
+
 // deliverer carries one event into ERPNext: decode, complete, post.
 type deliverer struct {
 	sources map[string]source
 	poster  *posting.Poster
 	desk    *privacy.Desk
+	// hold pauses a source; nil = nothing can be paused.
+	hold func(ctx context.Context, source, reason string) error
 }
 
 // Deliver is safe to repeat: every document has its key. Whom the event
@@ -68,15 +79,17 @@ func (d *deliverer) deliver(ctx context.Context, c *event.Claim) (worker.Deliver
 // post carries what an event says, in the order in which Content lists it: an
 // order before the money that came inside it.
 func (d *deliverer) post(ctx context.Context, src source, ev event.Event, content commerce.Content) (posting.Result, error) {
+	if err := complete(ctx, src, ev, &content); err != nil {
+		return posting.Result{}, err
+	}
 	if content.Ignored != "" {
 		return posting.Result{Ignored: content.Ignored}, nil
 	}
-	if c, ok := src.(completer); ok {
-		if err := c.Complete(ctx, ev, &content); err != nil {
-			return posting.Result{}, err
-		}
+	if content.Partial != "" {
+		return posting.Result{}, fault.New(fault.Undecodable, "app.deliver", "the event lacks "+content.Partial+", and its source cannot ask for it")
 	}
-	p := delivery{deliverer: d, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, received: ev.ReceivedAt}
+	origin := posting.Origin{Provider: src.Provider(), Source: ev.Source}
+	p := delivery{deliverer: d, poster: d.poster.For(origin), origin: origin, received: ev.ReceivedAt}
 	for _, part := range p.parts(content) {
 		if err := p.take(part(ctx)); err != nil {
 			return p.result, err
@@ -85,12 +98,14 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 	if !p.posted && p.result.Ignored == "" {
 		p.result.Ignored = "the refund gave back no money" // its goods are credited where the sheet says so
 	}
+	p.result.Note = joined(p.result.Note, p.poster.Moved())
 	return p.result, p.late
 }
 
 // delivery gathers what the parts of one event lead to.
 type delivery struct {
 	*deliverer
+	poster   *posting.Poster // this event's
 	origin   posting.Origin
 	received time.Time
 	result   posting.Result

@@ -29,7 +29,11 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 		Orders:        orderPolicy(s.Orders),
 		GuestCustomer: s.GuestCustomer, UnknownPayer: s.UnknownPayer, WaitForOrder: s.Payments.Wait(),
 		Fees: feePolicy(s), Gateways: map[string]posting.Owner{},
-		Customers: posting.CustomerPolicy{FromShop: s.Customers.FromShop == config.On, Update: customerUpdate(s.Customers.Update)}, Products: s.Products == config.On,
+		Customers: posting.CustomerPolicy{
+			FromShop: s.Customers.FromShop == config.On, Update: customerUpdate(s.Customers.Update), OnePerGuest: s.Customers.OnePerGuest == config.On,
+		},
+		Products:     s.Products == config.On,
+		FirstOpenDay: s.Orders.ClosedPeriod == config.FirstOpenDay,
 	}
 	if d.Fees == posting.FeesDeducted && tellsFees(sender) && s.Payments.FeeWait != nil {
 		d.WaitForFee = *s.Payments.FeeWait
@@ -42,7 +46,9 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 
 // tellsFees reports whether the fee of a payment can be found out, if its own
 // event does not tell it.
-func tellsFees(s config.Sender) bool { return s.APIKey != "" || s.ClientID != "" }
+func tellsFees(s config.Sender) bool {
+	return s.Provider != config.ProviderShopify && s.APIKey != "" || s.ClientID != ""
+}
 
 // feePolicy is the sheet's. Without an account for them fees are not booked.
 func feePolicy(s config.Settings) posting.FeePolicy {
@@ -70,7 +76,7 @@ func customerUpdate(u config.CustomerUpdate) posting.CustomerUpdate {
 func orderPolicy(o config.Orders) posting.OrderPolicy {
 	return posting.OrderPolicy{
 		OnlyPaid: o.When == config.WhenPaid, KeepDrafts: o.Submit != nil && !*o.Submit, BookTests: o.TestOrders == config.BookTests,
-		NoteEdits: o.Edits == config.EditNote, NoteCancellations: o.Cancel == config.CancelNote, SkipTags: o.SkipTags,
+		NoteEdits: o.Edits == config.EditNote, Supplement: o.EditsBehind == config.EditBehindSupplement, NoteCancellations: o.Cancel == config.CancelNote, SkipTags: o.SkipTags,
 		DeliveryNotes: o.DeliveryNotes == config.On, Invoices: invoicing(o.Invoices), CreditNotes: o.CreditNotes == config.On,
 	}
 }
@@ -118,10 +124,9 @@ func fixedBooks(s config.Settings, fields formula.Fields) mapping.Books {
 }
 
 func itemRules(s config.Settings) mapping.Items {
-	items := mapping.Items{NotBySKU: true, GiftCard: s.Items.GiftCard, Tip: s.Items.Tip, Shipping: s.Shipping.Item}
+	items := mapping.Items{Match: []mapping.ItemKey{}, GiftCard: s.Items.GiftCard, Tip: s.Items.Tip, Shipping: s.Shipping.Item}
 	for _, by := range s.Items.Match {
-		items.NotBySKU = items.NotBySKU && by != config.BySKU
-		items.ByVariant = items.ByVariant || by == config.ByVariant
+		items.Match = append(items.Match, mapping.ItemKey(by))
 	}
 	for _, r := range s.Items.Rules {
 		items.Rules = append(items.Rules, mapping.ItemRule(r))

@@ -37,6 +37,7 @@ func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) 
 		findings = append(findings, desk.tell(found, findings)...)
 	}
 	findings = append(findings, inboxChecks(cfg.DatabasePath)...)
+	findings = append(findings, stripeChecks(ctx, cfg)...)
 	findings = append(findings, paypalChecks(ctx, cfg.PayPal)...)
 	findings = append(findings, alertChecks(cfg)...)
 	if err := printFindings(out, findings, asJSON); err != nil {

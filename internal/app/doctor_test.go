@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
+	"github.com/ledgerhook/ledgerhook/internal/source/stripe/stripesim"
 )
 
 // wellConfig is a configuration with nothing to say against.
@@ -25,7 +29,18 @@ func wellConfig(t *testing.T) config.Config {
 	cfg.PayPal.ClientID, cfg.PayPal.ClientSecret = "canary-id", "canary-secret"
 	cfg.PayPal.APIURL = newTokens(t, http.StatusOK)
 	cfg.SlackWebhookURL = "https://hooks.slack.com/services/T0/B0/canary"
+	cfg.Stripe.APIKey, cfg.Stripe.APIURL = "rk_test_canary", newStripe(t, stripesim.Fault{})
 	return cfg
+}
+
+// newStripe is Stripe's API, whose first answers may be faults.
+func newStripe(t *testing.T, faults ...stripesim.Fault) string {
+	t.Helper()
+	sim := stripesim.New(stripesim.Options{Key: "rk_test_canary"})
+	sim.Fail(faults...)
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // newTokens is PayPal's token endpoint.
@@ -79,7 +94,7 @@ func TestDoctorOfAWellService(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "paypal", "slack"} {
+	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "stripe", "paypal", "slack"} {
 		if found[name].Status != erpnext.OK {
 			t.Errorf("%s: %+v", name, found[name])
 		}
@@ -105,14 +120,25 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"PayPal refuses", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusUnauthorized) }, "paypal", erpnext.Fail, "PAYPAL_MODE"},
 		{"PayPal is down", func(c *config.Config) { c.PayPal.APIURL = newTokens(t, http.StatusBadGateway) }, "paypal", erpnext.Fail, "502"},
 		{"PayPal cannot be reached", func(c *config.Config) { c.PayPal.APIURL = nowhere.URL }, "paypal", erpnext.Fail, "not reached"},
+		{"no key for Stripe", func(c *config.Config) { c.Stripe.APIKey = "" }, "stripe", erpnext.Warn, "STRIPE_API_KEY"},
+		{"Stripe does not know the key", func(c *config.Config) { c.Stripe.APIKey = "rk_test_other_canary" }, "stripe", erpnext.Fail, "Developers, API keys"},
+		{"Stripe's key may not read payouts", func(c *config.Config) {
+			c.Stripe.APIURL = newStripe(t, append(make([]stripesim.Fault, 5), stripesim.Fault{Status: http.StatusForbidden})...)
+		}, "stripe", erpnext.Fail, "answered 403 to payouts"},
+		{"Stripe cannot be reached", func(c *config.Config) { c.Stripe.APIURL = nowhere.URL }, "stripe", erpnext.Fail, "was not reached"},
+		{"Stripe's key is of the other mode", func(c *config.Config) {
+			live := true
+			c.Sheet.Sources = map[string]config.Source{"stripe": {Livemode: &live}}
+		}, "stripe", erpnext.Fail, "other mode"},
 		{"no alerts", func(c *config.Config) { c.SlackWebhookURL = "" }, "alerts", erpnext.Warn, "SLACK_WEBHOOK_URL"},
 		{"another channel", func(c *config.Config) { c.AlertWebhookURL = "https://alerts.example/canary" }, "alerts", erpnext.OK, ""},
 		{"Slack in the clear", func(c *config.Config) { c.SlackWebhookURL = "http://hooks.slack.com/services/canary" }, "slack", erpnext.Warn, "https"},
 		{"Slack cut short", func(c *config.Config) { c.SlackWebhookURL = "https://hooks.slack.com/" }, "slack", erpnext.Warn, "whole"},
 		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
-		{"delivery notes are made", func(c *config.Config) { c.Sheet.Orders.DeliveryNotes = config.On }, "rights: Delivery Note", erpnext.OK, "submit"},
+		{"delivery notes are made", func(c *config.Config) { c.Sheet.Orders.DeliveryNotes = config.On }, "rights: new Delivery Note", erpnext.OK, "submit"},
 		{"invoices are made", func(c *config.Config) { c.Sheet.Orders.Invoices = config.InvoicePaid }, "key field: Sales Invoice", erpnext.OK, ""},
 		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
+		{"items are made", func(c *config.Config) { c.Sheet.Items.Create = config.CreateNonStock }, "rights: new Item", erpnext.Fail, "Item Manager"},
 		{"a group account", func(c *config.Config) {
 			c.Sheet.Accounts.Clearing = map[string]config.ByCurrency{"paypal": {"": "Bank Accounts - DT"}}
 		}, "clearing: paypal", erpnext.Fail, "group"},
@@ -183,6 +209,52 @@ func TestInit(t *testing.T) {
 	out.Reset()
 	if err := app.Init(t.Context(), cfg, &out, "-"); err != nil || out.String() != string(written) {
 		t.Errorf("%v, printed\n%s", err, out.String())
+	}
+}
+
+// TestInitAfterFaults: at whatever request of init the site fails, init either
+// writes a sheet that can be read, or says what to do and leaves no file; the
+// next run writes the whole sheet.
+func TestInitAfterFaults(t *testing.T) {
+	site, url := newSite(t, sandbox.Options{})
+	cfg := testConfig(t, url, newSigners(t))
+	site.ResetRequests()
+	var clean bytes.Buffer
+	if err := app.Init(t.Context(), cfg, &clean, "-"); err != nil {
+		t.Fatal(err)
+	}
+	requests := len(site.Requests())
+	path := filepath.Join(t.TempDir(), "sheet.yaml")
+	for _, kind := range sandbox.FaultKinds() {
+		failed := 0
+		for after := range requests {
+			where := fmt.Sprintf("%s after %d", kind, after)
+			site.SetFaults([]sandbox.Fault{{Kind: kind, Count: 1, After: after, Delay: time.Microsecond}})
+			err := app.Init(t.Context(), cfg, io.Discard, path)
+			written, readErr := os.ReadFile(path)
+			switch {
+			case err == nil:
+				if _, err := config.ParseSheet("sheet.yaml", written); err != nil || readErr != nil {
+					t.Errorf("%s: a sheet that is none: %v, %v", where, readErr, err)
+				}
+				err = os.Remove(path)
+			case readErr == nil:
+				t.Errorf("%s: %v, and yet a file", where, err)
+			case !strings.Contains(err.Error(), "; ") || app.IsUsage(err):
+				t.Errorf("%s: does not say what to do: %v", where, err)
+			}
+			if err != nil {
+				failed++
+			}
+			site.SetFaults(nil)
+		}
+		if brings := !slices.Contains([]string{"slow-body", "delay-before-commit", "delay-after-commit", "read-only"}, kind); brings != (failed > 0) {
+			t.Errorf("%s made init fail %d times", kind, failed)
+		}
+		var again bytes.Buffer
+		if err := app.Init(t.Context(), cfg, &again, "-"); err != nil || again.String() != clean.String() {
+			t.Errorf("after %s: %v, or another sheet", kind, err)
+		}
 	}
 }
 

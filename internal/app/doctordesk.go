@@ -8,7 +8,6 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
-	"github.com/ledgerhook/ledgerhook/internal/posting"
 )
 
 // checkedDesk is what doctor looks at: one source's settings, or those that all
@@ -103,8 +102,24 @@ func named(d checkedDesk) erpnext.Named {
 	}
 	slices.SortFunc(n.Accounts, func(a, b erpnext.NamedAccount) int { return strings.Compare(a.Key, b.Key) })
 	n.Records = namedRecords(s)
-	n.Uses = usedDocTypes(s.Orders)
+	n.Makes = made(s)
 	return n
+}
+
+// made lists the DocTypes that are made only because the sheet says so, for
+// doctor to look at the rights that this takes (erpnext.Named).
+func made(s config.Settings) []string {
+	var list []string
+	for doctype, on := range map[string]bool{
+		erpnext.DocItem:         s.Items.Create != config.CreateNothing,
+		erpnext.DocSalesInvoice: invoicing(s.Orders.Invoices) != "",
+		erpnext.DocDeliveryNote: s.Orders.DeliveryNotes == config.On,
+	} {
+		if on {
+			list = append(list, doctype)
+		}
+	}
+	return list
 }
 
 func namedRecords(s config.Settings) []erpnext.NamedRecord {
@@ -126,16 +141,4 @@ func namedRecords(s config.Settings) []erpnext.NamedRecord {
 		add("orders.locations."+location, "Warehouse", s.Orders.Locations[location])
 	}
 	return list
-}
-
-// usedDocTypes are the DocTypes that settings ask to make.
-func usedDocTypes(o config.Orders) []string {
-	var uses []string
-	if o.DeliveryNotes == config.On {
-		uses = append(uses, erpnext.DocDeliveryNote)
-	}
-	if invoicing(o.Invoices) != posting.InvoiceNever {
-		uses = append(uses, erpnext.DocSalesInvoice)
-	}
-	return uses
 }

@@ -66,6 +66,9 @@ func (t *InboxTool) dryRun(ctx context.Context, cfg config.Config, ev event.Even
 	if err != nil {
 		return DryRunView{}, err
 	}
+	if err := complete(ctx, src, ev, &content); err != nil {
+		return DryRunView{}, err
+	}
 	site, err := OpenSite(cfg, nil, zerolog.Nop())
 	if err != nil {
 		return DryRunView{}, err

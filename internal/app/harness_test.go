@@ -30,8 +30,8 @@ const (
 	webhookID     = "1TE00000ST000000W"
 )
 
-// newSite serves an in-memory ERPNext that is set up.
-func newSite(t testing.TB, o sandbox.Options) (*sandbox.Site, string) {
+// bareSite serves an in-memory ERPNext as it is before server setup.
+func bareSite(t testing.TB, o sandbox.Options) (*sandbox.Site, string) {
 	t.Helper()
 	site, err := sandbox.New(o)
 	if err != nil {
@@ -39,14 +39,21 @@ func newSite(t testing.TB, o sandbox.Options) (*sandbox.Site, string) {
 	}
 	server := httptest.NewServer(site)
 	t.Cleanup(server.Close)
-	client, err := erpnext.New(erpnext.Options{URL: server.URL, Credentials: erpnext.KeySecret("demo-setup-key", "demo-setup-secret")})
+	return site, server.URL
+}
+
+// newSite serves an in-memory ERPNext that is set up.
+func newSite(t testing.TB, o sandbox.Options) (*sandbox.Site, string) {
+	t.Helper()
+	site, address := bareSite(t, o)
+	client, err := erpnext.New(erpnext.Options{URL: address, Credentials: erpnext.KeySecret("demo-setup-key", "demo-setup-secret")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := erpnext.Setup(t.Context(), client, erpnext.KeyedDocTypes(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	return site, server.URL
+	return site, address
 }
 
 // signers sign for every provider.
@@ -117,6 +124,12 @@ func testConfig(t testing.TB, siteURL string, s signers) config.Config {
 func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) *service {
 	t.Helper()
 	site, url := newSite(t, o)
+	return startServiceOn(t, site, url, change)
+}
+
+// startServiceOn starts a service with this in-memory ERPNext behind it.
+func startServiceOn(t testing.TB, site *sandbox.Site, url string, change func(*config.Config), options ...func(*app.Options)) *service {
+	t.Helper()
 	s := &service{site: site, signers: newSigners(t), log: &buffer{}}
 	cfg := testConfig(t, url, s.signers)
 	if change != nil {
@@ -124,10 +137,14 @@ func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) 
 	}
 	s.cfg = cfg
 	var err error
-	s.App, err = app.New(t.Context(), cfg, app.Options{
+	o := app.Options{
 		Log: zerolog.New(s.log), PayPalTransport: s.signers.pal.Transport(nil), CustomersFresh: time.Hour,
 		Rand: func() float64 { return 0.01 }, // a retry in hundredths of its usual time
-	})
+	}
+	for _, opt := range options {
+		opt(&o)
+	}
+	s.App, err = app.New(t.Context(), cfg, o)
 	if err != nil {
 		t.Fatal(err)
 	}

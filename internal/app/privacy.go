@@ -40,6 +40,13 @@ func unreadable(ev event.Event) error {
 
 // private acts on a shop's request about personal data. ERPNext is not asked.
 func (d *deliverer) private(ctx context.Context, ev event.Event, p commerce.Privacy) (worker.Delivery, error) {
+	if p.Kind == commerce.ShopUninstalled && d.hold != nil {
+		// What is pending of the shop stays so: its tokens are void, and whoever
+		// took the app away may not want it booked.
+		if err := d.hold(ctx, ev.Source, "the shop uninstalled the app"); err != nil {
+			return worker.Delivery{}, err
+		}
+	}
 	a, err := d.desk.Handle(ctx, ev, p, d.otherShops(ev))
 	return worker.Delivery{Note: a.Note, Warn: a.Tell, Erase: a.Erase, Offline: true}, err
 }

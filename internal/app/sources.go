@@ -37,14 +37,23 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 	case config.ProviderShopify:
 		return shopify.New(shopify.Options{
 			Secrets: config.Reveal(s.Secrets), BuyersMoney: settings.Orders.Currency == config.PresentmentMoney, Tests: settings.Orders.TestOrders == config.BookTests,
+			TaxIDNames: settings.Customers.TaxIDNames,
+			Shop:       s.Merchant, APIToken: s.APIKey.Reveal(), APIURL: s.APIURL,
 		})
 	case config.ProviderStripe:
-		return stripe.New(stripe.Options{Secrets: config.Reveal(s.Secrets)})
+		return stripe.New(stripeOptions(s, settings))
 	default:
 		return paypal.New(paypal.Options{
 			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
 			Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
 		})
+	}
+}
+
+func stripeOptions(s config.Sender, settings config.Settings) stripe.Options {
+	return stripe.Options{
+		Secrets: config.Reveal(s.Secrets), APIKey: s.APIKey.Reveal(), APIURL: s.APIURL,
+		Livemode: s.Livemode, Account: s.Account, OrderRefs: settings.Payments.OrderRefs,
 	}
 }
 

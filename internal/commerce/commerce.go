@@ -22,6 +22,7 @@ type Content struct {
 	Customer *Party   // a shop's customer, told of without an order
 	Product  *Product // a shop's product, told of without an order
 	Privacy  *Privacy
+	Partial  string // what the sender left out; nothing may be posted before the source has asked for the rest
 	Ignored  string // nothing to book; the reason, for the operator, without customer data
 }
 
@@ -54,6 +55,9 @@ type Order struct {
 	Tip           money.Amount // not contained in Lines
 	TotalTax      money.Amount
 	Total         money.Amount // what the buyer owes: ERPNext must reach exactly this
+	// GivenBack is money that went back without goods, shipping or fees: Total
+	// is without regard to it, as the lines are.
+	GivenBack money.Amount
 
 	Note        string
 	Tags        []string
@@ -192,7 +196,8 @@ type Party struct {
 	FirstName string
 	LastName  string
 	Company   string
-	TaxID     string // VAT number of a company
+	CompanyID string // the shop's id of the company it buys for; "" = none that the shop knows
+	TaxID     string // VAT number
 	TaxExempt bool
 	Phone     string
 	Address   *Address
@@ -288,7 +293,8 @@ const (
 	DisputeReinstated DisputeStage = "reinstated" // the provider gave it back
 	DisputeWon        DisputeStage = "won"
 	DisputeLost       DisputeStage = "lost"
-	DisputeClosed     DisputeStage = "closed" // over without a decision: a warning, a withdrawal by the buyer
+	DisputeClosed     DisputeStage = "closed"  // over without a decision: a warning, a withdrawal by the buyer
+	DisputeUpdated    DisputeStage = "updated" // something else changed: evidence, a deadline
 )
 
 // Dispute is a payer's objection to a payment.

@@ -178,7 +178,12 @@ func (d *decoder) checkSource(name string, s Source, path string) {
 	d.checkVerification(s, path, own)
 	d.checkVariables(s, path)
 	d.checkForeign(s.provider(name), s, path)
+	if s.provider(name) == ProviderShopify && s.Merchant != "" && !hostName.MatchString(s.Merchant) {
+		d.wrong(join(path, "merchant"), "such as acme.myshopify.com, without https://", "not the address of a shop")
+	}
 }
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
 
 // provider is who sends, for a source of a name.
 func (s Source) provider(name string) Provider {
@@ -240,8 +245,8 @@ func (d *decoder) checkForeign(provider Provider, s Source, path string) {
 	}{
 		{"secrets_file", len(s.SecretsFile) > 0, []Provider{ProviderShopify, ProviderStripe}},
 		{"secrets_env", s.SecretsEnv != "", []Provider{ProviderShopify, ProviderStripe}},
-		{"api_key_file", s.APIKeyFile != "", []Provider{ProviderStripe}},
-		{"api_key_env", s.APIKeyEnv != "", []Provider{ProviderStripe}},
+		{"api_key_file", s.APIKeyFile != "", []Provider{ProviderShopify, ProviderStripe}},
+		{"api_key_env", s.APIKeyEnv != "", []Provider{ProviderShopify, ProviderStripe}},
 		{"livemode", s.Livemode != nil, []Provider{ProviderStripe}},
 		{"account", s.Account != "", []Provider{ProviderStripe}},
 		{"webhook_id", s.WebhookID != "", []Provider{ProviderPayPal}},

@@ -70,7 +70,11 @@ type OAuth struct {
 }
 
 // Shopify holds the secrets of one shop; it is off without any.
-type Shopify struct{ Secrets []Secret }
+type Shopify struct {
+	Secrets  []Secret
+	APIToken Secret // of the Admin API
+	APIURL   string // the shop's address
+}
 
 // Stripe holds the signing secrets of one endpoint; it is off without any. The
 // API key is taken and checked, but nothing is asked of Stripe's API yet.
@@ -140,7 +144,11 @@ func (p *parser) parse(e environment) Config {
 			SetupSecret: SecretSource{"ERPNEXT_SETUP_SECRET", e.ErpnextSetupSecret, e.ErpnextSetupSecretFile},
 			Writers:     p.number("ERPNEXT_WRITERS", e.ErpnextWriters, 1, 32),
 		},
-		Shopify: Shopify{Secrets: p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile})},
+		Shopify: Shopify{
+			Secrets:  p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile}),
+			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}),
+			APIURL:   p.baseURL("SHOPIFY_API_URL", e.ShopifyAPIURL),
+		},
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
 			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
@@ -351,6 +359,9 @@ func (p *parser) checkProviders(c Config) {
 	if len(c.Senders()) == 0 && !p.badSheet {
 		p.problems = append(p.problems, fmt.Errorf(
 			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID, or name a source in the mapping sheet", prefix))
+	}
+	if s := c.Shopify; s.APIToken != "" && s.APIURL == "" && c.Sheet.Sources[string(ProviderShopify)].Merchant == "" {
+		p.fail("SHOPIFY_API_URL", "is needed with the token: the shop's address, such as https://acme.myshopify.com")
 	}
 	pp := c.PayPal
 	if pp.WebhookID == "WEBHOOK_ID" && pp.Mode == "live" {

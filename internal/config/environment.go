@@ -47,13 +47,16 @@ type environment struct {
 	ErpnextSetupSecretFile       string `split_words:"true"`
 	ErpnextWriters               string `split_words:"true" default:"2" desc:"concurrent writers to the site"`
 
-	ShopifySecrets     string `split_words:"true" desc:"app client secret and/or the shop's notification secret; old and new, comma separated"`
-	ShopifySecretsFile string `split_words:"true"`
-	StripeSecrets      string `split_words:"true" desc:"endpoint signing secrets (whsec_…), comma separated"`
-	StripeAPIKey       string `split_words:"true" desc:"reserved for fees and read-back"`
-	StripeAPIKeyFile   string `split_words:"true"`
-	StripeAPIURL       string `split_words:"true" desc:"for tests"`
-	StripeSecretsFile  string `split_words:"true"`
+	ShopifySecrets      string `split_words:"true" desc:"app client secret and/or the shop's notification secret; old and new, comma separated"`
+	ShopifySecretsFile  string `split_words:"true"`
+	ShopifyAPIToken     string `split_words:"true" desc:"Admin API access token of the shop: orders that a subscription sends in part are read whole"`
+	ShopifyAPITokenFile string `split_words:"true"`
+	ShopifyAPIURL       string `split_words:"true" desc:"address of the shop, https://acme.myshopify.com; needed with the token"`
+	StripeSecrets       string `split_words:"true" desc:"endpoint signing secrets (whsec_…), comma separated"`
+	StripeAPIKey        string `split_words:"true" desc:"to read fees, conversions and what events leave out"`
+	StripeAPIKeyFile    string `split_words:"true"`
+	StripeAPIURL        string `split_words:"true" desc:"for tests"`
+	StripeSecretsFile   string `split_words:"true"`
 
 	PaypalWebhookID        string `split_words:"true" desc:"id of the webhook in the REST app"`
 	PaypalClientID         string `split_words:"true" desc:"for the postback and the read-back of money"`

@@ -59,5 +59,22 @@ func (s SecretSource) Read() (Secret, error) {
 	return Secret(text), nil
 }
 
+// Stamp is another text whenever the secret's file was written anew or
+// replaced; "" for a secret that stands in the environment, or a file that
+// cannot be looked at.
+func (s SecretSource) Stamp() string {
+	if s.file == "" {
+		return ""
+	}
+	info, err := os.Stat(s.file) // of what a link points to: that is what is swapped in a container
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.ModTime().UnixNano(), "/", info.Size())
+}
+
+// SecretFile is a secret in a file, for tests.
+func SecretFile(path string) SecretSource { return SecretSource{file: path} }
+
 // SecretText is a secret that was given as text, for the demo and tests.
 func SecretText(text string) SecretSource { return SecretSource{value: text} }

@@ -17,9 +17,9 @@ type Sender struct {
 
 	Secrets []Secret // Shopify, Stripe
 
-	APIKey   Secret // Stripe
-	Livemode *bool  // nil = both
-	Account  string // Stripe's connected account; "" = any
+	APIKey   Secret // Stripe; Shopify's Admin API access token
+	Livemode *bool  // nil = the API key's mode, and both without one
+	Account  string // Stripe's connected account; "" = the endpoint's own
 
 	WebhookID    string // PayPal
 	ClientID     string
@@ -27,7 +27,7 @@ type Sender struct {
 	Mode         string
 	Roots        []byte
 
-	APIURL string // Stripe, PayPal: overrides the provider's, for tests
+	APIURL string // Shopify: the shop's; Stripe, PayPal: overrides the provider's, for tests
 }
 
 // Senders lists every source that is on, those of the environment first, then
@@ -35,7 +35,7 @@ type Sender struct {
 func (c Config) Senders() []Sender {
 	var list []Sender
 	if len(c.Shopify.Secrets) > 0 {
-		list = append(list, Sender{Provider: ProviderShopify, Secrets: c.Shopify.Secrets})
+		list = append(list, Sender{Provider: ProviderShopify, Secrets: c.Shopify.Secrets, APIKey: c.Shopify.APIToken, APIURL: c.Shopify.APIURL})
 	}
 	if len(c.Stripe.Secrets) > 0 {
 		list = append(list, Sender{Provider: ProviderStripe, Secrets: c.Stripe.Secrets, APIKey: c.Stripe.APIKey, APIURL: c.Stripe.APIURL})
@@ -50,6 +50,9 @@ func (c Config) Senders() []Sender {
 		s.Name = string(s.Provider)
 		refinement := c.Sheet.Sources[s.Name]
 		s.Livemode, s.Account, s.Merchant = refinement.Livemode, refinement.Account, refinement.Merchant
+		if s.Provider == ProviderShopify && s.APIURL == "" {
+			s.APIURL = shopURL(*s)
+		}
 	}
 	return append(list, c.sheetSenders...)
 }
@@ -118,6 +121,10 @@ func (p *parser) sheetSender(c Config, name string, s Source) Sender {
 		}
 	}
 	switch sender.Provider {
+	case ProviderShopify:
+		if sender.APIURL = shopURL(sender); sender.APIKey != "" && sender.APIURL == "" {
+			p.inSheet(c.Sheet, path, "an Admin API access token without the shop's address", "add merchant: acme.myshopify.com")
+		}
 	case ProviderStripe:
 		sender.APIURL = c.Stripe.APIURL
 	case ProviderPayPal:
@@ -127,6 +134,14 @@ func (p *parser) sheetSender(c Config, name string, s Source) Sender {
 		}
 	}
 	return sender
+}
+
+// shopURL is where the API of a shop is that may be asked.
+func shopURL(s Sender) string {
+	if s.APIKey == "" || s.Merchant == "" {
+		return ""
+	}
+	return "https://" + s.Merchant
 }
 
 // outside reads a value that the sheet names by file or variable; "" when it

@@ -169,6 +169,7 @@ type Customers struct {
 	PriceList   string         `yaml:"price_list" desc:"Default price list of customers that are made."`
 	TaxCategory string         `yaml:"tax_category" desc:"Tax Category of customers that are made."`
 	Update      CustomerUpdate `yaml:"update" default:"fill" desc:"What an order changes in a customer that exists: fill only what is empty, overwrite, or never."`
+	TaxIDNames  []string       `yaml:"tax_id_attributes" default:"vat_id, vat_number, vat number, tax_id, tax number" desc:"Names of the order's note attributes that hold the buyer's VAT number, best first."`
 	FromShop    Switch         `yaml:"from_shop" default:"off" desc:"on: customers/create and customers/update are booked too, not only the customers of orders."`
 	OnePerGuest Switch         `yaml:"one_per_guest_order" default:"off" desc:"on: each order without an account makes a customer of its own."`
 }

@@ -34,10 +34,10 @@ type Source struct {
 	Provider         Provider   `yaml:"provider" desc:"Who sends. Needed for a source that the environment does not have."`
 	SecretsFile      []string   `yaml:"secrets_file" desc:"Files that hold one signing secret each: old and new."`
 	SecretsEnv       string     `yaml:"secrets_env" desc:"Environment variable, without the prefix LEDGERHOOK_, with signing secrets, comma separated."`
-	APIKeyFile       string     `yaml:"api_key_file" desc:"Stripe: file with an API key, for fees and read-back."`
-	APIKeyEnv        string     `yaml:"api_key_env" desc:"Stripe: environment variable with an API key."`
-	Livemode         *bool      `yaml:"livemode" desc:"Stripe: true takes live events alone, false test events alone. Without it both are taken."`
-	Account          string     `yaml:"account" desc:"Stripe: the connected account whose events are meant."`
+	APIKeyFile       string     `yaml:"api_key_file" desc:"Stripe: file with an API key, for fees and read-back. Shopify: file with an Admin API access token of the merchant, to read orders that come in part."`
+	APIKeyEnv        string     `yaml:"api_key_env" desc:"Stripe, Shopify: environment variable with such a key or token."`
+	Livemode         *bool      `yaml:"livemode" desc:"Stripe: true takes live events alone, false test events alone; an event of the other mode is a dead letter. Without it the mode of the API key holds, and without a key both are taken."`
+	Account          string     `yaml:"account" desc:"Stripe: the connected account (acct_…) whose events are meant. Without it an event of a connected account is a dead letter."`
 	WebhookID        string     `yaml:"webhook_id" desc:"PayPal: id of the webhook in the REST app."`
 	ClientID         string     `yaml:"client_id" desc:"PayPal: client id of the REST app, for postback and read-back."`
 	ClientIDEnv      string     `yaml:"client_id_env" desc:"PayPal: environment variable with the client id."`

@@ -65,10 +65,13 @@ func TestDefaults(t *testing.T) {
 	got := parse(t, "").For("shopify")
 	wait, feeWait, submit := 30*time.Minute, 10*time.Minute, true
 	want := config.Settings{
-		Products:  config.Off,
-		Shipping:  config.Shipping{As: config.ShippingRow},
-		Items:     config.Items{Match: []config.ItemKey{config.BySKU, config.ByVariant}, Create: config.CreateNothing, UOM: "Nos"},
-		Customers: config.Customers{Update: config.FillEmpty, FromShop: config.Off, OnePerGuest: config.Off},
+		Products: config.Off,
+		Shipping: config.Shipping{As: config.ShippingRow},
+		Items:    config.Items{Match: []config.ItemKey{config.BySKU, config.ByVariant}, Create: config.CreateNothing, UOM: "Nos"},
+		Customers: config.Customers{
+			Update: config.FillEmpty, FromShop: config.Off, OnePerGuest: config.Off,
+			TaxIDNames: []string{"vat_id", "vat_number", "vat number", "tax_id", "tax number"},
+		},
 		Orders: config.Orders{
 			Currency: config.ShopMoney, When: config.WhenCreated, Submit: &submit, Taxes: config.TaxActual, Discounts: config.DiscountNet,
 			Edits: config.EditReplace, EditsBehind: config.EditBehindNote, Cancel: config.CancelOrder, ClosedPeriod: config.RefuseClosed,

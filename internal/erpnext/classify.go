@@ -34,6 +34,7 @@ type verdict struct {
 	hint    string
 	missing string
 	field   string
+	closed  bool
 }
 
 const (
@@ -48,6 +49,12 @@ const (
 	hintPoison  = "the DocType's metadata name a column that does not exist: run the setup command (it heals this), or bench clear-cache"
 	hintSettled = "the document was changed in ERPNext meanwhile: look at it there"
 )
+
+// orLater is the way out of every closed period.
+const orLater = ", or set orders.closed_period to first_open_day in the mapping sheet; then replay"
+
+// closedBooks are the classes of refusals because of a document's date.
+var closedBooks = map[string]bool{"ClosedAccountingPeriod": true, "PeriodClosingVoucherExistsError": true, "FiscalYearError": true}
 
 // rules is the one table of exception classes.
 var rules = map[string]rule{
@@ -118,7 +125,7 @@ var rules = map[string]rule{
 	"CannotChangeConstantError":       {kind: fault.Rejected, hint: "the field can be set only once"},
 	"LinkExpired":                     {kind: fault.Rejected, hint: "check the configured URL"},
 	"NegativeStockError":              {kind: fault.Rejected, hint: "there is not enough stock: receive it, or allow negative stock"},
-	"FiscalYearError":                 {kind: fault.Rejected, hint: "create the Fiscal Year for the document's date and company, then replay"},
+	"FiscalYearError":                 {kind: fault.Rejected, hint: "create the Fiscal Year for the document's date and company" + orLater},
 	"InvalidQtyError":                 {kind: fault.Rejected, hint: hintData},
 	"UOMMustBeIntegerError":           {kind: fault.Rejected, hint: "the item's unit takes whole numbers only: change the unit in ERPNext"},
 	"WarehouseRequired":               {kind: fault.Rejected, hint: "name a warehouse in the mapping sheet, or give the item a default one"},
@@ -132,8 +139,8 @@ var rules = map[string]rule{
 	"StockAccountInvalidTransaction":  {kind: fault.Rejected, hint: "the account belongs to stock: name another one in the mapping sheet"},
 	"DuplicatePartyAccountError":      {kind: fault.Rejected, hint: hintData},
 	"OverAllowanceError":              {kind: fault.Rejected, hint: "the document goes beyond the order it belongs to"},
-	"ClosedAccountingPeriod":          {kind: fault.Rejected, hint: "the books are closed for this date: open the period, or book to a later day"},
-	"PeriodClosingVoucherExistsError": {kind: fault.Rejected, hint: "the books are closed for this date"},
+	"ClosedAccountingPeriod":          {kind: fault.Rejected, hint: "the books are closed for this date: open the period" + orLater},
+	"PeriodClosingVoucherExistsError": {kind: fault.Rejected, hint: "the books are closed for this date: cancel the Period Closing Voucher" + orLater},
 	"WorkflowPermissionError":         {kind: fault.Rights, hint: "a Workflow keeps the API user from this step: allow it for one of its roles"},
 	"WorkflowStateError":              {kind: fault.Rejected, hint: "a Workflow of the site refuses this step"},
 	"WorkflowTransitionError":         {kind: fault.Rejected, hint: "a Workflow of the site refuses this step"},
@@ -158,7 +165,7 @@ func classify(r request, answer *reply) *fault.Error {
 		Cause:  causeText(s, answer.status, v.cause),
 		Hint:   v.hint,
 		Detail: s.detail(),
-		Err:    &Refusal{Status: answer.status, Class: s.class, Missing: v.missing, Field: v.field},
+		Err:    &Refusal{Status: answer.status, Class: s.class, Missing: v.missing, Field: v.field, Closed: v.closed || closedBooks[s.class]},
 	}
 	if v.kind == fault.RateLimited || v.kind == fault.Maintenance || v.kind == fault.Unavailable {
 		f.RetryAfter = retryAfter(answer.header.Get("Retry-After"), time.Now())

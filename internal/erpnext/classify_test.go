@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,7 +180,72 @@ func TestClassify(t *testing.T) {
 		{"bench down", creating, 502, page, fault.Unavailable, "status 502 without an ERPNext answer", ""},
 		{"redirect", creating, 301, page, fault.Rejected, "status 301 without an ERPNext answer: redirected", ""},
 		{"json list", creating, 500, `[1]`, fault.Unavailable, "status 500 without an ERPNext answer", ""},
+		{"bad prefix", reading, 400, errorBody("InvalidAuthorizationPrefix", ""), fault.Credentials, "InvalidAuthorizationPrefix", ""},
+		{"data too long", welcoming, 417, errorBody("DataTooLongException", ""), fault.Rejected, "DataTooLongException", ""},
+		{"negative quantity", creating, 417, errorBody("NonNegativeError", "frappe.exceptions.NonNegativeError: Row #1: Quantity cannot be negative"), fault.Rejected, "NonNegativeError", ""},
+		{"no party", paying, 417, errorBody("PartyMissing", ""), fault.Rejected, "PartyMissing", ""},
+		{"customer's books in another currency", paying, 417, errorBody("InvalidCurrency", ""), fault.Rejected, "InvalidCurrency", ""},
+		{"account in another currency", paying, 417, errorBody("InvalidAccountCurrency", ""), fault.Rejected, "InvalidAccountCurrency", ""},
+		{"settings of the accounts", paying, 417, errorBody("AccountsSettingsError", ""), fault.Rejected, "AccountsSettingsError", ""},
+		{"two accounts of a party", welcoming, 417, errorBody("DuplicatePartyAccountError", ""), fault.Rejected, "DuplicatePartyAccountError", ""},
+		{"more returned than sold", creating, 417, errorBody("StockOverReturnError", ""), fault.Rejected, "StockOverReturnError", ""},
+		{"a stock account", paying, 417, errorBody("StockAccountInvalidTransaction", ""), fault.Rejected, "StockAccountInvalidTransaction", ""},
+		{"beyond the order", submitting, 417, errorBody("OverAllowanceError", ""), fault.Rejected, "OverAllowanceError", ""},
+		{"period closed", paying, 417, errorBody("ClosedAccountingPeriod", ""), fault.Rejected, "ClosedAccountingPeriod", ""},
+		{"year closed", paying, 417, errorBody("PeriodClosingVoucherExistsError", ""), fault.Rejected, "PeriodClosingVoucherExistsError", ""},
+		{"workflow state", submitting, 417, errorBody("WorkflowStateError", ""), fault.Rejected, "WorkflowStateError", ""},
+		{"workflow transition", submitting, 417, errorBody("WorkflowTransitionError", ""), fault.Rejected, "WorkflowTransitionError", ""},
+		{"database failed inside", creating, 500, errorBody("InternalError", "pymysql.err.InternalError: (1205, 'Lock wait')"), fault.Contention, "InternalError: 1205", ""},
+		{"SQL that is none", listing, 500, errorBody("ProgrammingError", "pymysql.err.ProgrammingError: (1064, 'You have an error in your SQL syntax')"), fault.BadRequest, "ProgrammingError: 1064", ""},
+		{"no such module", reading, 500, errorBody("ModuleNotFoundError", "ModuleNotFoundError: No module named 'erpnext'"), fault.BadRequest, "ModuleNotFoundError", ""},
+		{"attribute", creating, 500, errorBody("AttributeError", "AttributeError: 'NoneType' object has no attribute 'x'"), fault.BadRequest, "AttributeError", ""},
+		{"key", creating, 500, errorBody("KeyError", "KeyError: 'x'"), fault.BadRequest, "KeyError", ""},
+		{"index", creating, 500, errorBody("IndexError", "IndexError: list index out of range"), fault.BadRequest, "IndexError", ""},
+		{"value", creating, 500, errorBody("ValueError", "ValueError: could not convert string to float"), fault.BadRequest, "ValueError", ""},
+		{"assertion", creating, 500, errorBody("AssertionError", ""), fault.BadRequest, "AssertionError", ""},
+		{"unbound", creating, 500, errorBody("UnboundLocalError", ""), fault.BadRequest, "UnboundLocalError", ""},
+		{"division", creating, 500, errorBody("ZeroDivisionError", "ZeroDivisionError: float division by zero"), fault.BadRequest, "ZeroDivisionError", ""},
+
+		{"more allocated", paying, 417, errorBody("ValidationError", "", "Row #1: Allocated Amount cannot be greater than outstanding amount."), fault.Rejected, "ValidationError: more allocated than outstanding", ""},
+		{"more advance", paying, 417, errorBody("ValidationError", "", "Total advance (200) against Order SAL-ORD-1 cannot be greater than the Grand Total (100)"), fault.Rejected, "ValidationError: more advance than the order's total", ""},
+		{"does not add up", paying, 417, errorBody("ValidationError", "", "Difference Amount must be zero"), fault.Rejected, "ValidationError: the payment does not add up", ""},
+		{"order is a draft", paying, 417, errorBody("ValidationError", "", "Sales Order SAL-ORD-1 must be submitted"), fault.Rejected, "ValidationError: the order it pays is a draft", ""},
+		{"account of a payment", paying, 417, errorBody("ValidationError", "", "Account: Nope is not permitted under Payment Entry"), fault.Rejected, "ValidationError: account not usable in a Payment Entry", ""},
+		{"no rate", creating, 417, errorBody("ValidationError", "", "Exchange Rate is mandatory. Maybe Currency Exchange record is not created for EUR to USD."), fault.Rejected, "ValidationError: no exchange rate", ""},
+		{"credit limit", submitting, 417, errorBody("ValidationError", "", "Credit limit has been crossed for customer Ann Lee (100.0/50.0)"), fault.Rejected, "ValidationError: credit limit", ""},
+		{"books frozen", submitting, 417, errorBody("ValidationError", "", "You are not authorized to add or update entries before 2026-01-01"), fault.Rejected, "ValidationError: the books are frozen for this date", ""},
+		{"no bank reference", submitting, 417, errorBody("ValidationError", "", "Reference No and Reference Date is mandatory for Bank transaction"), fault.Rejected, "ValidationError: no bank reference", ""},
+		{"no delivery date", creating, 417, errorBody("ValidationError", "", "Please enter Delivery Date"), fault.Rejected, "ValidationError: no delivery date", ""},
+		{"delivered before it is ordered", creating, 417, errorBody("ValidationError", "", "Expected Delivery Date should be after Sales Order Date"), fault.Rejected, "ValidationError: delivery before order date", ""},
+		{"another company's account", creating, 417, errorBody("ValidationError", "", "Account Tax - XX does not belong to company Lab Co"), fault.Rejected, "ValidationError: an account or cost center of another company", ""},
+		{"a group", submitting, 417, errorBody("ValidationError", "", "Account Banks - LC is a Group Account and group accounts cannot be used in transactions"), fault.Rejected, "ValidationError: a group account", ""},
+		{"an item twice", creating, 417, errorBody("ValidationError", "", "Item SVC-1 has been entered multiple times"), fault.Rejected, "ValidationError: an item twice", ""},
+		{"a template", creating, 417, errorBody("ValidationError", "", "Item SHIRT is a template, please select one of its variants"), fault.Rejected, "ValidationError: the item is a template", ""},
+		{"a negative total", creating, 417, errorBody("ValidationError", "", "Grand Total must be >= 0"), fault.Rejected, "ValidationError: a negative total", ""},
+		{"arguments", listing, 417, errorBody("ValidationError", "", "Invalid request arguments"), fault.BadRequest, "ValidationError: invalid request", ""},
+		{"no date", creating, 417, errorBody("ValidationError", "", "13/06/2026 is not a valid date string."), fault.BadRequest, "ValidationError: a bad date", ""},
+		{"the field exists", request{op: "erpnext.create Custom Field", verb: http.MethodPost, doctype: "Custom Field", write: true}, 417, errorBody("ValidationError", "", "A field with the name <strong>custom_x</strong> already exists in Sales Order"), fault.Duplicate, "ValidationError: the field exists", ""},
+		{"amended too early", amending, 417, errorBody("ValidationError", "", "SAL-ORD-1 cannot be amended because it is not cancelled"), fault.Rejected, "ValidationError: the amended document is not cancelled", ""},
+		{"something disabled", creating, 417, errorBody("ValidationError", "", "Item OLD-1 is disabled"), fault.Rejected, "ValidationError: something is disabled", ""},
 		{"class that is no name", creating, 417, `{"exc_type":"Ann Lee <a@b.test>"}`, fault.Rejected, "status 417", ""},
+	}
+	without := maps.Clone(rules)
+	unsaid := map[string]bool{}
+	for _, p := range phrases {
+		unsaid[p.part] = true
+	}
+	for _, c := range cases {
+		said := understand([]byte(c.body))
+		delete(without, said.class)
+		for _, p := range phrases {
+			if strings.Contains(said.all(), p.part) {
+				delete(unsaid, p.part)
+				break // the first one decides
+			}
+		}
+	}
+	if len(without) > 0 || len(unsaid) > 0 {
+		t.Errorf("no row above has the classes %q, the phrases %q", slices.Sorted(maps.Keys(without)), slices.Sorted(maps.Keys(unsaid)))
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,7 +19,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +88,7 @@ func New(o Options) (*Client, error) {
 		writers:     make(chan struct{}, max(1, cmp.Or(o.Writers, defaultWriters))),
 		log:         o.Log,
 		metrics:     m,
-		keys:        keyFields{gauge: m.keyFields, known: map[string]keyState{}},
+		keys:        keyFields{gauge: m.keyFields, turn: make(chan struct{}, 1), known: map[string]keyState{}},
 	}, nil
 }
 
@@ -258,6 +257,9 @@ func (c *Client) Update(ctx context.Context, doctype, name string, fields map[st
 	if err != nil {
 		return err
 	}
+	if unpathable(name) { // a customer may be called "Shop.html"
+		return c.setValue(ctx, op, doctype, name, checked, out)
+	}
 	body, err := json.Marshal(checked)
 	if err != nil {
 		return badRequest(op, "the fields cannot be written as JSON")
@@ -267,6 +269,14 @@ func (c *Client) Update(ctx context.Context, doctype, name string, fields map[st
 		return err
 	}
 	return c.call(ctx, request{op: op, verb: http.MethodPut, path: path, body: body, doctype: doctype, write: true}, "data", out)
+}
+
+func (c *Client) setValue(ctx context.Context, op, doctype, name string, fields map[string]json.RawMessage, out any) error {
+	body, err := json.Marshal(map[string]any{"doctype": doctype, "name": name, "fieldname": fields})
+	if err != nil {
+		return badRequest(op, "the fields cannot be written as JSON")
+	}
+	return c.call(ctx, request{op: op, verb: http.MethodPost, path: method("frappe.client.set_value"), body: body, doctype: doctype, write: true}, "message", out)
 }
 
 // Delete removes a draft or a cancelled document. One that is not there is
@@ -475,14 +485,13 @@ func (c *Client) send(ctx context.Context, r request, authorization string) (*re
 	}
 	start := time.Now()
 	answer, err := roundTrip(c.http, r.op, req)
-	code, status := "error", 0
+	status := 0
 	if answer != nil {
 		status = answer.status
-		code = strconv.Itoa(status)
 	}
 	took := time.Since(start)
-	c.metrics.observe(r, code, took)
-	c.log.Debug().Str("op", r.op).Str("code", code).Dur("took", took).Msg("erpnext called")
+	c.metrics.observe(r, status, took)
+	c.log.Debug().Str("op", r.op).Int("status", status).Dur("took", took).Msg("erpnext called")
 	if err == nil && (status < 200 || status > 299) {
 		f := classify(r, answer)
 		f.Detail = hide(f.Detail, authorization)

@@ -62,19 +62,32 @@ func credentialsFault(cause, hint string) *fault.Error {
 	return &fault.Error{Kind: fault.Credentials, Op: "erpnext.credentials", Cause: cause, Hint: hint}
 }
 
-// reloading reads credentials again after a refusal.
+// reloading reads credentials again after a refusal, and when their stamp says
+// that they changed.
 type reloading struct {
-	read func() (Credentials, error)
+	read  func() (Credentials, error)
+	stamp func() string
 
 	mu    sync.Mutex
 	now   Credentials
+	as    string // the stamp of what is in use
 	stale bool
 }
 
-// Reloading asks read for the credentials at first use and again after each
-// refusal, so that a key rotated in its file works without a restart. When
+// Reloading asks read for the credentials at first use, again after each
+// refusal, and whenever stamp gives another text (nil = never): a key rotated
+// in its file works without a restart, before the old one is refused. While
 // reading again fails the old ones stay in use.
-func Reloading(read func() (Credentials, error)) Credentials { return &reloading{read: read} }
+func Reloading(read func() (Credentials, error), stamp func() string) Credentials {
+	return &reloading{read: read, stamp: stampOf(stamp)}
+}
+
+func stampOf(stamp func() string) func() string {
+	if stamp == nil {
+		return func() string { return "" }
+	}
+	return stamp
+}
 
 func (r *reloading) Authorization(ctx context.Context) (string, error) {
 	current := r.current()
@@ -87,9 +100,10 @@ func (r *reloading) Authorization(ctx context.Context) (string, error) {
 func (r *reloading) current() Credentials {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now == nil || r.stale {
+	stamp := r.stamp() // before the reading: what changes meanwhile is read at the next request
+	if r.now == nil || r.stale || stamp != r.as {
 		if fresh, err := r.read(); err == nil {
-			r.now, r.stale = fresh, false
+			r.now, r.as, r.stale = fresh, stamp, false
 		}
 	}
 	return r.now
@@ -110,11 +124,19 @@ func (r *reloading) MarshalText() ([]byte, error) { return []byte(redacted), nil
 
 // OAuth2Options describe a refresh token of an OAuth Client of the site.
 type OAuth2Options struct {
-	TokenURL     string // "https://site/api/method/frappe.integrations.oauth2.get_token"
-	ClientID     string
-	ClientSecret string // "" for a public client
-	RefreshToken string
-	Transport    http.RoundTripper // nil = the default one
+	TokenURL string // "https://site/api/method/frappe.integrations.oauth2.get_token"
+	ClientID string
+	// Read gives the secrets, at first use, when Stamp gives another text (nil
+	// = never) and when the token endpoint refused them.
+	Read      func() (OAuth2Secrets, error)
+	Stamp     func() string
+	Transport http.RoundTripper // nil = the default one
+}
+
+// OAuth2Secrets are what is secret of an OAuth client.
+type OAuth2Secrets struct {
+	Client  string // "" for a public client
+	Refresh string
 }
 
 // renewBefore is how long before its end an access token is renewed.
@@ -128,19 +150,18 @@ type oauth2 struct {
 	mu      sync.Mutex
 	access  string
 	until   time.Time
-	refresh string
+	secrets OAuth2Secrets // in use: the refresh token may be a newer one than was read
+	read    OAuth2Secrets // as they were read
+	as      string        // their stamp
 }
 
 // OAuth2 renews an access token from a refresh token before it ends and after
-// a refusal, one renewal at a time. A rotated refresh token is kept in memory
-// only: ERPNext keeps the old one valid.
+// a refusal, one renewal at a time. A refresh token that the site rotates is
+// kept in memory only: ERPNext keeps the old one valid. One that the operator
+// rotates in its file is used from the next request on.
 func OAuth2(o OAuth2Options) Credentials {
-	return &oauth2{
-		options: o,
-		client:  newHTTPClient(o.Transport, 30*time.Second),
-		turn:    make(chan struct{}, 1),
-		refresh: o.RefreshToken,
-	}
+	o.Stamp = stampOf(o.Stamp)
+	return &oauth2{options: o, client: newHTTPClient(o.Transport, 30*time.Second), turn: make(chan struct{}, 1)}
 }
 
 func (o *oauth2) Authorization(ctx context.Context) (string, error) {
@@ -150,10 +171,44 @@ func (o *oauth2) Authorization(ctx context.Context) (string, error) {
 	case <-ctx.Done():
 		return "", transportFault("erpnext.credentials", ctx.Err())
 	}
+	if err := o.reread(false); err != nil {
+		return "", err
+	}
 	if access := o.fresh(); access != "" {
 		return "Bearer " + access, nil
 	}
+	value, err := o.renew(ctx)
+	if fault.KindOf(err) != fault.Credentials {
+		return value, err
+	}
+	before := o.inUse()
+	if o.reread(true) != nil || o.inUse() == before {
+		return value, err
+	}
 	return o.renew(ctx)
+}
+
+// reread takes the secrets as they stand in their files now, if they have
+// changed, or might have because they were refused. The access token that was
+// got with the old ones is then not used any more.
+func (o *oauth2) reread(refused bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	stamp, first := o.options.Stamp(), o.read.Refresh == ""
+	if !first && !refused && stamp == o.as {
+		return nil
+	}
+	read, err := o.options.Read()
+	switch {
+	case err != nil && first:
+		return credentialsFault("the OAuth secrets cannot be read", "check that the files with the OAuth refresh token and client secret exist and may be read")
+	case err != nil: // perhaps it is being written: the old ones stay in use
+		return nil
+	case read != o.read:
+		o.read, o.secrets, o.until = read, read, time.Time{}
+	}
+	o.as = stamp
+	return nil
 }
 
 func (o *oauth2) fresh() string {
@@ -167,9 +222,10 @@ func (o *oauth2) fresh() string {
 
 func (o *oauth2) renew(ctx context.Context) (string, error) {
 	const op = "erpnext.credentials"
-	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {o.options.ClientID}, "refresh_token": {o.token()}}
-	if o.options.ClientSecret != "" {
-		form.Set("client_secret", o.options.ClientSecret)
+	secrets := o.inUse()
+	form := url.Values{"grant_type": {"refresh_token"}, "client_id": {o.options.ClientID}, "refresh_token": {secrets.Refresh}}
+	if secrets.Client != "" {
+		form.Set("client_secret", secrets.Client)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, o.options.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -214,15 +270,15 @@ func (o *oauth2) keep(answer *reply) (string, error) {
 	life := time.Duration(token.Seconds.IntPart()) * time.Second
 	o.access, o.until = token.Access, time.Now().Add(life-min(renewBefore, life/2))
 	if token.Refresh != "" {
-		o.refresh = token.Refresh
+		o.secrets.Refresh = token.Refresh
 	}
 	return "Bearer " + token.Access, nil
 }
 
-func (o *oauth2) token() string {
+func (o *oauth2) inUse() OAuth2Secrets {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.refresh
+	return o.secrets
 }
 
 func (o *oauth2) Refused() {
@@ -235,11 +291,11 @@ func (o *oauth2) String() string               { return redacted }
 func (o *oauth2) GoString() string             { return redacted }
 func (o *oauth2) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// String and friends of the options keep their secrets out of a %v.
-func (OAuth2Options) String() string { return redacted }
+// String and friends keep the secrets out of a %v.
+func (OAuth2Secrets) String() string { return redacted }
 
 // GoString keeps the secrets out of a %#v.
-func (OAuth2Options) GoString() string { return redacted }
+func (OAuth2Secrets) GoString() string { return redacted }
 
 // MarshalText keeps the secrets out of encoders.
-func (OAuth2Options) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+func (OAuth2Secrets) MarshalText() ([]byte, error) { return []byte(redacted), nil }

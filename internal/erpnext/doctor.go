@@ -30,7 +30,7 @@ type Finding struct {
 	Fix    string `json:"fix,omitempty"`
 }
 
-// Doctor checks a site before the first event, read-only, in about forty
+// Doctor checks a site before the first event, read-only, in about fifty
 // requests and one for each record that is named. A check that cannot run
 // because an earlier one failed is left out.
 func Doctor(ctx context.Context, c *Client, w Wanted, named Named) []Finding {
@@ -167,10 +167,17 @@ func (d *doctor) timeZone(ctx context.Context) {
 	d.ok("time zone", zone.String()+": documents carry its dates")
 }
 
-// needs are the rights that making documents takes, and the stock role that
-// grants them.
+// need is a set of rights on a DocType, and the stock role that grants them.
+type need struct {
+	doctype, role string
+	rights        []string
+}
+
+// needs are the rights that every service takes. Together the roles are Sales
+// User and Accounts User.
 var needs = []need{
-	{DocCustomer, "Sales User", []string{"read", "create"}},
+	{DocCustomer, "Sales User", []string{"read", "create", "write"}},
+	{"Contact", "Sales User", []string{"read", "create"}}, // ERPNext makes it with a customer, in the API user's name
 	{DocAddress, "Sales User", []string{"read", "create"}},
 	{DocSalesOrder, "Sales User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
 	{DocPaymentEntry, "Accounts User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
@@ -181,22 +188,17 @@ var needs = []need{
 	{docCompany, "Accounts User", []string{"read"}},
 }
 
-type need struct {
-	doctype, role string
-	rights        []string
+// furtherNeeds are the rights that making a DocType takes which only some
+// mapping sheets ask for: see Named.Makes. What makes a new DocType adds a row.
+var furtherNeeds = []need{
+	{docItem, "Item Manager", []string{"create"}},
+	{"Sales Invoice", "Accounts User", []string{"read", "create", "write", "submit"}}, // to cancel one takes Accounts Manager
+	{"Delivery Note", "Stock User", []string{"read", "create", "write", "submit"}},
 }
 
-// settingNeeds are the rights that a setting of the sheet takes beyond those. To
-// cancel invoices is a manager's right in a stock ERPNext: without it a person
-// is asked to.
-var settingNeeds = []need{
-	{DocDeliveryNote, "Stock User", []string{"read", "create", "write", "submit", "cancel", "delete"}},
-	{DocSalesInvoice, "Accounts User", []string{"read", "create", "write", "submit"}},
-}
-
-func (d *doctor) furtherNeeds() []need {
-	return slices.DeleteFunc(slices.Clone(settingNeeds), func(n need) bool { return !slices.Contains(d.named.Uses, n.doctype) })
-}
+// excess are rights that the service has no use for, and the role that they
+// come with. With the key of such a user more than the books can be changed.
+var excess = []need{{docCustomField, "System Manager", []string{"create"}}}
 
 const (
 	docPriceList = "Price List"
@@ -205,31 +207,79 @@ const (
 )
 
 func (d *doctor) rights(ctx context.Context) {
-	for _, need := range slices.Concat(needs, d.furtherNeeds()) {
-		name := "rights: " + need.doctype
-		var missing []string
-		for _, right := range need.rights {
-			has, err := d.client.may(ctx, need.doctype, right)
-			if err != nil {
-				d.failed(name, err)
-				return
-			}
-			if !has {
-				missing = append(missing, right)
-			}
+	for _, n := range needs {
+		if missing, ok := d.right(ctx, "rights: "+n.doctype, n); ok {
+			d.denied[n.doctype] = slices.Contains(missing, "read")
+		} else {
+			return
 		}
-		d.denied[need.doctype] = slices.Contains(missing, "read")
-		if len(missing) == 0 {
-			d.ok(name, strings.Join(need.rights, ", "))
+	}
+	for _, n := range furtherNeeds {
+		if !slices.Contains(d.named.Makes, n.doctype) {
 			continue
 		}
-		d.add(name, Fail, "the API user may not "+strings.Join(missing, ", "), "give it the role "+need.role+
-			" (User > Roles); where it has it, the site's Role Permissions Manager takes the right away")
+		if _, ok := d.right(ctx, "rights: new "+n.doctype, n); !ok {
+			return
+		}
 	}
+	d.tooMany(ctx)
+}
+
+// right files which of the rights the user has not; not ok: it cannot be told.
+func (d *doctor) right(ctx context.Context, name string, n need) (missing []string, ok bool) {
+	for _, right := range n.rights {
+		has, err := d.client.may(ctx, n.doctype, right)
+		if err != nil {
+			d.failed(name, err)
+			return nil, false
+		}
+		if !has {
+			missing = append(missing, right)
+		}
+	}
+	if len(missing) == 0 {
+		d.ok(name, strings.Join(n.rights, ", "))
+		return nil, true
+	}
+	d.add(name, Fail, "the API user may not "+strings.Join(missing, ", "), "give it the role "+n.role+
+		" (User > Roles); where it has it, the site's Role Permissions Manager takes the right away")
+	return missing, true
+}
+
+// tooMany looks for rights that a key which lies on a server should not have.
+func (d *doctor) tooMany(ctx context.Context) {
+	const name = "rights: no more"
+	for _, e := range excess {
+		for _, right := range e.rights {
+			has, err := d.client.may(ctx, e.doctype, right)
+			switch {
+			case err != nil:
+				d.failed(name, err)
+				return
+			case has:
+				d.add(name, Warn, "the API user may "+right+" a "+e.doctype+", as a "+e.role+" may, and so change the site itself",
+					"take the role "+e.role+" away from it; only the key of server setup needs that role")
+				return
+			}
+		}
+	}
+	d.ok(name, "the user cannot change the site itself")
+}
+
+// keyed are the DocTypes that carry our key: those that are always made, and
+// those that the sheet asks for.
+func (d *doctor) keyed() []string {
+	list := CoreDocTypes()
+	for _, doctype := range []string{DocDeliveryNote, DocSalesInvoice} {
+		if slices.Contains(d.named.Makes, doctype) {
+			list = append(list, doctype)
+		}
+	}
+	return list
 }
 
 func (d *doctor) keyFields(ctx context.Context) {
-	for _, doctype := range append(CoreDocTypes(), d.named.Uses...) {
+	for _, doctype := range d.keyed() {
 		if d.denied[doctype] || d.over {
 			continue
 		}
@@ -241,10 +291,10 @@ func (d *doctor) keyFields(ctx context.Context) {
 		case has:
 			d.ok(name, KeyField)
 		case weakField(doctype) == "":
-			d.add(name, Warn, "missing: a document may be made twice after a crash", "run server setup with a System Manager's key")
+			d.add(name, Warn, "missing, and no field can stand in: one writer at a time makes these, but after a lost answer one may be there twice", "run server setup with a System Manager's key")
 		default:
-			d.add(name, Warn, "missing: the key goes into "+weakField(doctype)+" instead, which does not keep two writers from making a document twice",
-				"run server setup with a System Manager's key")
+			d.add(name, Warn, "missing: the key goes into "+weakField(doctype)+" instead, and one writer at a time looks there first; "+
+				"a create that ERPNext carries out long after it failed can still double", "run server setup with a System Manager's key")
 		}
 	}
 }
@@ -467,7 +517,8 @@ func (d *doctor) place(ctx context.Context, name, doctype, key, chosen string) {
 	case fault.KindOf(err) == fault.Missing:
 		d.add(name, Fail, "no "+doctype+" "+quote(chosen), fix+"; names end in the company's abbreviation")
 	case fault.KindOf(err) == fault.Rights:
-		d.add(name, Warn, "the API user may not read "+doctype+", so "+chosen+" cannot be checked", "")
+		d.add(name, Warn, "the API user may not read "+doctype+", so "+chosen+" cannot be checked",
+			"give it the role Accounts User, or look yourself that it exists in the company and is no group")
 	case err != nil:
 		d.failed(name, err)
 	case p.Company != d.found.Name:

@@ -15,8 +15,9 @@ type Named struct {
 	Clearing map[string]string
 	Accounts []NamedAccount
 	Records  []NamedRecord
-	// Uses are the DocTypes beyond CoreDocTypes that settings ask to make.
-	Uses []string
+	// Makes are the DocTypes that are made because the sheet says so: those of
+	// furtherNeeds whose rights are to be checked.
+	Makes []string
 }
 
 // NamedAccount is an account by the place in the sheet that names it.

@@ -365,16 +365,16 @@ type Stored struct {
 	PerDelivered         Number `json:"per_delivered"`
 	PoNo                 string `json:"po_no"`
 	AmendedFrom          string `json:"amended_from"`
+	CustomerAddress      string `json:"customer_address"`
+	ShippingAddressName  string `json:"shipping_address_name"`
 
 	// Items are the rows: in the answer to a create, update or get, not in that
 	// to a look-up.
 	Items []StoredRow `json:"items"`
 	Taxes []TaxRow    `json:"taxes"`
 
-	ConversionRate      Number `json:"conversion_rate"`
-	SellingPriceList    string `json:"selling_price_list"`
-	CustomerAddress     string `json:"customer_address"`
-	ShippingAddressName string `json:"shipping_address_name"`
+	ConversionRate   Number `json:"conversion_rate"`
+	SellingPriceList string `json:"selling_price_list"`
 
 	// Sales Invoice
 	DebitTo           string `json:"debit_to"`
@@ -417,7 +417,7 @@ func storedFields(doctype string) []string {
 	common := []string{"name", "docstatus"}
 	switch doctype {
 	case DocCustomer:
-		return append(common, "customer_name", "disabled", "is_frozen")
+		return append(common, "customer_name", "disabled", "is_frozen", "customer_primary_address")
 	case DocSalesOrder:
 		return append(common, "status", "company", "currency", "customer", "customer_name", "net_total", "total_taxes_and_charges",
 			"grand_total", "base_grand_total", "rounded_total", "advance_paid", "per_billed", "per_delivered", "po_no", "amended_from")
@@ -436,14 +436,16 @@ func storedFields(doctype string) []string {
 }
 
 // weakField is the stock field that stands in for the key on a site without
-// our custom field, or "" when the DocType has none. It is not unique: two
-// writers at once can still make two documents.
+// our custom field, or "" when the DocType has none. It is not unique. A Sales
+// Order's title is hidden (its title_field is the customer's name in 14, 15 and
+// 16), so that po_no keeps the shop's order name and ERPNext's own rule, which
+// refuses a second order of a customer with that number, still holds.
 func weakField(doctype string) string {
 	switch doctype {
 	case DocCustomer:
 		return "customer_details"
 	case DocSalesOrder:
-		return "po_no"
+		return "title"
 	case DocPaymentEntry:
 		return "reference_no"
 	case DocJournalEntry:

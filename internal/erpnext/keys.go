@@ -18,6 +18,7 @@ const recheck = time.Minute
 // keyFields remembers which DocTypes have the key field.
 type keyFields struct {
 	gauge *prometheus.GaugeVec
+	turn  chan struct{} // of the one writer of the DocTypes that have none
 
 	mu    sync.Mutex
 	known map[string]keyState
@@ -25,6 +26,7 @@ type keyFields struct {
 
 type keyState struct {
 	present bool
+	missed  bool // it was missing since we started: documents may carry the key elsewhere
 	at      time.Time
 }
 
@@ -41,12 +43,19 @@ func (k *keyFields) get(doctype string) (present, known bool) {
 func (k *keyFields) set(doctype string, present bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.known[doctype] = keyState{present: present, at: time.Now()}
+	k.known[doctype] = keyState{present: present, missed: !present || k.known[doctype].missed, at: time.Now()}
 	value := 0.0
 	if present {
 		value = 1
 	}
 	k.gauge.WithLabelValues(label(doctype)).Set(value)
+}
+
+// missed reports whether the DocType was seen without the key field.
+func (k *keyFields) missed(doctype string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.known[doctype].missed
 }
 
 // HasKeyField tells whether the DocType has our unique key field. It asks the
@@ -71,8 +80,9 @@ func (c *Client) HasKeyField(ctx context.Context, doctype string) (bool, error) 
 
 // FindByKey looks a document up by our key, whatever its docstatus, and
 // decodes its main fields into out (a *Stored). On a site without the key
-// field it looks into the field that Ensure wrote the key to instead; of
-// several documents there it prefers a submitted one, then a draft.
+// field it looks into the field that Ensure wrote the key to instead, and after
+// the field was made, into both; of several documents there it prefers a
+// submitted one, then a draft.
 func (c *Client) FindByKey(ctx context.Context, doctype, key string, out any) (bool, error) {
 	if err := checkKey("erpnext.find "+doctype, key); err != nil {
 		return false, err
@@ -81,18 +91,26 @@ func (c *Client) FindByKey(ctx context.Context, doctype, key string, out any) (b
 	if err != nil {
 		return false, err
 	}
-	field := KeyField
 	if !strong {
-		field = weakField(doctype)
+		return c.findWeakly(ctx, doctype, key, out)
 	}
+	found, err := c.find(ctx, doctype, KeyField, key, out)
+	if err != nil && unknownField(err) {
+		c.keys.set(doctype, false) // somebody removed the field
+	}
+	if found || err != nil || !c.keys.missed(doctype) {
+		return found, err
+	}
+	return c.findWeakly(ctx, doctype, key, out)
+}
+
+// findWeakly looks into the stock field that stands in for the key.
+func (c *Client) findWeakly(ctx context.Context, doctype, key string, out any) (bool, error) {
+	field := weakField(doctype)
 	if field == "" {
 		return false, nil
 	}
-	found, err := c.find(ctx, doctype, field, key, out)
-	if err != nil && unknownField(err) && strong {
-		c.keys.set(doctype, false) // somebody removed the field
-	}
-	return found, err
+	return c.find(ctx, doctype, field, key, out)
 }
 
 func (c *Client) find(ctx context.Context, doctype, field, key string, out any) (bool, error) {
@@ -142,9 +160,7 @@ func rankOf(row json.RawMessage) int {
 // document is hidden from the API user.
 //
 // The document gets the key, whatever it held before. On a site without the
-// key field the key goes into po_no, reference_no or customer_details, and is
-// looked up before anything is created; that is safe against repeats, not
-// against two writers at once.
+// key field ensureWeakly does what can be done.
 func (c *Client) Ensure(ctx context.Context, doctype, key string, doc, out any) (bool, error) {
 	op := "erpnext.create " + doctype
 	if err := checkKey(op, key); err != nil {
@@ -155,35 +171,63 @@ func (c *Client) Ensure(ctx context.Context, doctype, key string, doc, out any) 
 		return false, err
 	}
 	strong, err := c.HasKeyField(ctx, doctype)
-	if err != nil {
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if !strong {
+	case !strong:
 		return c.ensureWeakly(ctx, doctype, key, fields, out)
+	case c.keys.missed(doctype): // before the field was made, the key went elsewhere
+		if found, err := c.findWeakly(ctx, doctype, key, out); found || err != nil {
+			return false, err
+		}
 	}
 	fields[KeyField] = quoted(key)
 	return c.createOrFind(ctx, doctype, key, fields, out)
 }
 
+// ensureWeakly makes a document on a site that does not keep keys unique. The
+// key goes into a stock field (weakField) and is looked up before anything is
+// created, by one writer of the whole site at a time: between its look-up and
+// its create nobody else of this service writes. What is left is a create that
+// ERPNext carries out after we gave it up: so that it is seen by the next
+// look-up, the next try is put off by as long as the site may take.
 func (c *Client) ensureWeakly(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, out any) (bool, error) {
-	field := weakField(doctype)
-	if field == "" {
-		err := c.create(ctx, doctype, fields, out)
-		return err == nil, err
+	select {
+	case c.keys.turn <- struct{}{}:
+		defer func() { <-c.keys.turn }()
+
+	case <-ctx.Done():
+		return false, transportFault("erpnext.create "+doctype, ctx.Err())
 	}
-	found, err := c.find(ctx, doctype, field, key, out)
-	if found || err != nil {
+	if found, err := c.findWeakly(ctx, doctype, key, out); found || err != nil {
 		return false, err
 	}
 	delete(fields, KeyField)
-	fields[field] = quoted(key)
-	return c.createOrFind(ctx, doctype, key, fields, out)
+	if field := weakField(doctype); field != "" {
+		fields[field] = quoted(key)
+	}
+	created, err := c.createOrFind(ctx, doctype, key, fields, out)
+	return created, c.putOff(err)
+}
+
+// putOff stretches the pause after a create of which nobody knows how it ends.
+func (c *Client) putOff(err error) error {
+	switch fault.KindOf(err) {
+	case fault.Network, fault.Timeout, fault.Unavailable:
+		f := *fault.As(err)
+		f.RetryAfter = max(f.RetryAfter, c.http.Timeout)
+		return &f
+	default:
+		return err
+	}
 }
 
 func (c *Client) createOrFind(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, out any) (bool, error) {
-	refused := c.create(ctx, doctype, fields, out)
+	var raw json.RawMessage
+	refused := c.create(ctx, doctype, fields, &raw)
 	if refused == nil {
-		return true, nil
+		c.checkKept(ctx, doctype, key, fields, raw)
+		return true, decode("erpnext.create "+doctype, raw, out)
 	}
 	if nothingHappened(refused) {
 		return false, refused
@@ -199,6 +243,23 @@ func (c *Client) createOrFind(ctx context.Context, doctype, key string, fields m
 	default:
 		return false, refused
 	}
+}
+
+// checkKept looks whether a new document has the key. ERPNext drops what is no
+// field without a word, so this is how we learn that somebody removed the
+// field, or closed it to the API user. The document then gets the key where it
+// is kept without the field.
+func (c *Client) checkKept(ctx context.Context, doctype, key string, fields map[string]json.RawMessage, raw json.RawMessage) {
+	var made Stored
+	if _, sent := fields[KeyField]; !sent || json.Unmarshal(raw, &made) != nil || made.Key != "" {
+		return
+	}
+	c.keys.set(doctype, false)
+	err := error(nil)
+	if field := weakField(doctype); field != "" {
+		err = c.Update(ctx, doctype, made.Name, map[string]any{field: key}, nil)
+	}
+	c.log.Error().Str("doctype", doctype).AnErr("error", err).Msg("erpnext dropped the unique key; run the setup command, and look at the key field's permission level")
 }
 
 // nothingHappened reports whether a look-up cannot tell more: it would be

@@ -1,10 +1,14 @@
 package erpnext
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,7 +166,7 @@ func TestEnsureCostsOneRequestOnceTheFieldIsKnown(t *testing.T) {
 }
 
 func TestEnsureWithoutTheKeyField(t *testing.T) {
-	for doctype, field := range map[string]string{DocSalesOrder: "po_no", DocPaymentEntry: "reference_no", DocCustomer: "customer_details"} {
+	for doctype, field := range map[string]string{DocSalesOrder: "title", DocPaymentEntry: "reference_no", DocCustomer: "customer_details"} {
 		b := &book{noKeyField: true}
 		c := offline(t, b.RoundTrip)
 		for i, want := range []bool{true, false} {
@@ -185,7 +189,7 @@ func TestEnsureWithoutTheKeyField(t *testing.T) {
 
 func TestFindByKeyPrefersTheSubmittedOne(t *testing.T) {
 	b := &book{noKeyField: true, rows: []map[string]any{
-		{"name": "A", "docstatus": 2, "po_no": "k"}, {"name": "B", "docstatus": 0, "po_no": "k"}, {"name": "C", "docstatus": 1, "po_no": "k"}, {"name": "D", "docstatus": 0, "po_no": "k"},
+		{"name": "A", "docstatus": 2, "title": "k"}, {"name": "B", "docstatus": 0, "title": "k"}, {"name": "C", "docstatus": 1, "title": "k"}, {"name": "D", "docstatus": 0, "title": "k"},
 	}}
 	var out Stored
 	found, err := offline(t, b.RoundTrip).FindByKey(t.Context(), DocSalesOrder, "k", &out)
@@ -213,6 +217,93 @@ func TestSetupIsNoticed(t *testing.T) {
 			t.Errorf("asked %d times, want 2", len(b.requests))
 		}
 	})
+}
+
+// TestSetupWhileWeAreRunning makes the field after a document was made without
+// it: the document is found by its key all the same, and not made again.
+func TestSetupWhileWeAreRunning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &book{noKeyField: true}
+		c := offline(t, b.RoundTrip)
+		ensure := func(key string, want bool) {
+			t.Helper()
+			if made, err := c.Ensure(t.Context(), DocPaymentEntry, key, PaymentEntry{}, nil); err != nil || made != want {
+				t.Errorf("%s: made %t, %v", key, made, err)
+			}
+		}
+		ensure("before", true)
+		b.noKeyField = false
+		time.Sleep(2 * recheck)
+		ensure("before", false)
+		if found, err := c.FindByKey(t.Context(), DocPaymentEntry, "before", nil); !found || err != nil {
+			t.Errorf("found %t, %v", found, err)
+		}
+		ensure("after", true)
+		if len(b.rows) != 2 || b.rows[1][KeyField] != "after" || b.rows[1]["reference_no"] != nil {
+			t.Errorf("rows %v", b.rows)
+		}
+	})
+}
+
+// TestOneWriterWithoutTheKeyField sends many at once: between the look-up and
+// the create of one nobody else writes.
+func TestOneWriterWithoutTheKeyField(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		b := &book{noKeyField: true}
+		c := offline(t, func(r *http.Request) (*http.Response, error) {
+			time.Sleep(time.Second) // fake: the site takes its time
+			mu.Lock()
+			defer mu.Unlock()
+			return b.RoundTrip(r)
+		}, func(o *Options) { o.Writers = 8 })
+		var made atomic.Int64
+		var wg sync.WaitGroup
+		for i := range 8 {
+			wg.Go(func() {
+				doctype := []string{DocCustomer, DocPaymentEntry, DocSalesOrder, DocAddress}[i%4]
+				if ok, err := c.Ensure(t.Context(), doctype, "k", map[string]any{}, nil); err != nil {
+					t.Error(err)
+				} else if ok && doctype != DocAddress {
+					made.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if made.Load() != 3 {
+			t.Errorf("%d documents of 3 DocTypes were made under one key", made.Load())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		c.keys.turn <- struct{}{} // somebody else's
+		if _, err := c.Ensure(ctx, DocCustomer, "k2", map[string]any{}, nil); !errors.Is(err, context.Canceled) {
+			t.Errorf("given up: %v", err)
+		}
+	})
+}
+
+// TestAnUnknownOutcomeIsPutOff: without the key field the next try comes only
+// when the site cannot be at it any more.
+func TestAnUnknownOutcomeIsPutOff(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		body   string
+		want   time.Duration
+	}{
+		{0, "", defaultTimeout}, {504, page, defaultTimeout}, {500, errorBody("QueryDeadlockError", ""), 0}, {417, errorBody("MandatoryError", ""), 0},
+	} {
+		for _, weak := range []bool{true, false} {
+			b := &book{noKeyField: weak, create: func(map[string]any) (int, string) { return c.status, c.body }}
+			_, err := offline(t, b.RoundTrip).Ensure(t.Context(), DocCustomer, "k", map[string]any{}, nil)
+			want := time.Duration(0)
+			if weak {
+				want = c.want
+			}
+			if err == nil || fault.As(err).RetryAfter != want {
+				t.Errorf("%d, weak %t: again after %s, want %s", c.status, weak, fault.As(err).RetryAfter, want)
+			}
+		}
+	}
 }
 
 func TestKeysAreChecked(t *testing.T) {

@@ -335,6 +335,15 @@ type phrase struct {
 // same order number.
 const CausePoNoTaken = "po_no is taken"
 
+// CauseNoRate is in the cause when ERPNext has no rate of exchange.
+const CauseNoRate = "no exchange rate"
+
+// What is said of a date that takes nothing more.
+const (
+	causeFrozen = "the books are frozen for this date"
+	causeClosed = "the books are closed for this date"
+)
+
 var phrases = []phrase{
 	{"already exists against Customer's Purchase Order", fault.Rejected, CausePoNoTaken, "another order of the customer has the same purchase order number: see Selling Settings, Allow Multiple Sales Orders Against a Customer's Purchase Order"},
 	{"has already been fully paid", fault.Rejected, "already fully paid", "the order or invoice is paid: book this payment on account, or look for a double entry"},
@@ -343,9 +352,10 @@ var phrases = []phrase{
 	{"Difference Amount must be zero", fault.Rejected, "the payment does not add up", "amount, fee and allocation differ: look at the draft in ERPNext"},
 	{"must be submitted", fault.Rejected, "the order it pays is a draft", "submit the order in ERPNext, then replay"},
 	{"is not permitted under Payment Entry", fault.Rejected, "account not usable in a Payment Entry", "name a Bank, Cash or other balance sheet account of the company in the mapping sheet"},
-	{"Exchange Rate is mandatory", fault.Rejected, "no exchange rate", "create a Currency Exchange record, or let the mapping send the rate"},
+	{"Exchange Rate is mandatory", fault.Rejected, CauseNoRate, "create a Currency Exchange record, or let the mapping send the rate"},
 	{"Credit limit has been crossed", fault.Rejected, "credit limit", "raise the customer's credit limit, or bypass it for this customer group"},
-	{"not authorized to add or update entries before", fault.Rejected, "the books are frozen for this date", "move Accounts Frozen Till Date, or let the API user's role pass it"},
+	{"not authorized to add or update entries before", fault.Rejected, causeFrozen, "move Accounts Frozen Till Date, let the API user's role pass it" + orLater},
+	{"Books have been closed till the period ending on", fault.Rejected, causeClosed, "cancel the Period Closing Voucher" + orLater},
 	{"Reference No and Reference Date is mandatory", fault.Rejected, "no bank reference", hintOurs},
 	{"Please enter Delivery Date", fault.Rejected, "no delivery date", hintOurs},
 	{"Expected Delivery Date should be after", fault.Rejected, "delivery before order date", hintOurs},
@@ -372,6 +382,7 @@ func refineValidation(r request, s said, v *verdict) {
 	for _, p := range phrases {
 		if strings.Contains(all, p.part) {
 			v.kind, v.cause, v.hint = p.kind, p.safe, p.hint
+			v.closed = p.safe == causeFrozen || p.safe == causeClosed
 			return
 		}
 	}

@@ -20,6 +20,7 @@ type Refusal struct {
 	Class   string // ERPNext's exception class, "" when the answer named none
 	Missing string // the DocType of which a named document does not exist, or ""
 	Field   string // the field it is about, where one is known
+	Closed  bool   // the books take nothing more on the document's date
 }
 
 func (r *Refusal) Error() string { return "status " + strconv.Itoa(r.Status) }
@@ -32,6 +33,13 @@ func MissingDocType(err error) string {
 		return r.Missing
 	}
 	return ""
+}
+
+// BooksClosed reports whether err is ERPNext's refusal to book on a date: its
+// period or year is closed, its accounts are frozen, or no Fiscal Year has it.
+func BooksClosed(err error) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	return ok && r.Closed
 }
 
 // ClassOf is ERPNext's exception class in err, or "".

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -69,29 +70,34 @@ func (c *Client) LoggedUser(ctx context.Context) (string, error) {
 }
 
 // deskBoot stands before the JSON object with which the desk's page hands the
-// site's defaults to its script (frappe/www/app.html).
-const deskBoot = "frappe.boot = "
+// site's defaults to its script (frappe/www/app.html); deskBootText before the
+// same as a text, which version 14 writes.
+const (
+	deskBoot     = "frappe.boot = "
+	deskBootText = "JSON.parse("
+)
 
 // Precision is how many decimals the site keeps of an amount, and false where
 // it does not tell. System Settings themselves are closed to the runtime user;
 // the page that it may open carries them. A site that cannot be asked now is an
 // error: its answer would be another one later.
 func (c *Client) Precision(ctx context.Context) (int32, bool, error) {
-	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
+	answer, err := c.deskPage(ctx)
 	if err != nil {
-		if fault.KindOf(err).SiteWide() || fault.KindOf(err) == fault.Contention {
+		r, answered := errors.AsType[*Refusal](err)
+		closed := answered && r.Status == http.StatusNotFound // by what stands in front of the site
+		if !closed && (fault.KindOf(err).SiteWide() || fault.KindOf(err) == fault.Contention) {
 			return 0, false, err
 		}
 		return 0, false, nil
 	}
-	_, boot, found := bytes.Cut(answer.body, []byte(deskBoot))
 	var page struct {
 		Defaults struct {
 			CurrencyPrecision json.RawMessage `json:"currency_precision"`
 			NumberFormat      string          `json:"number_format"`
 		} `json:"sysdefaults"`
 	}
-	if !found || json.NewDecoder(bytes.NewReader(boot)).Decode(&page) != nil {
+	if !readBoot(answer.body, &page) {
 		return 0, false, nil
 	}
 	if n, err := strconv.Atoi(strings.Trim(string(page.Defaults.CurrencyPrecision), `"`)); err == nil && n > 0 && n <= maxPrecision {
@@ -99,6 +105,28 @@ func (c *Client) Precision(ctx context.Context) (int32, bool, error) {
 	}
 	digits, told := formatDecimals(page.Defaults.NumberFormat)
 	return digits, told, nil
+}
+
+// readBoot takes what the page hands to its script.
+func readBoot(page []byte, out any) bool {
+	_, boot, found := bytes.Cut(page, []byte(deskBoot))
+	if !found {
+		return false
+	}
+	if text, quoted := bytes.CutPrefix(boot, []byte(deskBootText)); quoted {
+		var inner string
+		return json.NewDecoder(bytes.NewReader(text)).Decode(&inner) == nil && json.Unmarshal([]byte(inner), out) == nil
+	}
+	return json.NewDecoder(bytes.NewReader(boot)).Decode(out) == nil
+}
+
+// deskPage reads the page at its old address, else at that of version 16.
+func (c *Client) deskPage(ctx context.Context) (*reply, error) {
+	answer, err := c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/app"})
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Status >= 300 && r.Status < 400 {
+		return c.exchange(ctx, request{op: "erpnext.get desk", verb: http.MethodGet, path: "/desk"})
+	}
+	return answer, err
 }
 
 const maxPrecision = 9

@@ -56,7 +56,7 @@ func (b Books) Bill(o commerce.Order) (Bill, error) {
 		b.FallbackItem = "any" // no code is looked at
 	}
 	m := &orderMap{
-		books: b, order: o, so: &erpnext.SalesOrder{}, rows: map[string]int{}, digits: b.digits(o.Currency),
+		books: b, order: o, so: &erpnext.SalesOrder{}, rows: map[string]int{}, digits: b.digits(o.Currency), channelAsks: channelAsks(o),
 		item: func(code string) (string, bool) { return code, true },
 	}
 	bill := Bill{Inclusive: o.TaxesIncluded, Rated: b.TaxRows == TaxesOnNetTotal}
@@ -72,9 +72,8 @@ func (b Books) Bill(o commerce.Order) (Bill, error) {
 			return Bill{}, err
 		}
 	}
-	own := !bill.Rated && m.channelPays()
 	for i := range bill.Lines {
-		m.addShares(&bill.Lines[i], o.Lines[i], own)
+		m.addShares(&bill.Lines[i], o.Lines[i])
 	}
 	for _, c := range o.Shipping {
 		for _, t := range c.Taxes {
@@ -88,17 +87,15 @@ func (b Books) Bill(o commerce.Order) (Bill, error) {
 }
 
 // addShares notes what of the taxes and of the discount is a line's.
-func (m *orderMap) addShares(l *BillLine, line commerce.Line, own bool) {
+func (m *orderMap) addShares(l *BillLine, line commerce.Line) {
 	if !l.pieces() {
 		return
 	}
 	if m.books.Discounts == DiscountsOnHeader {
 		l.Discount = line.Discount.Value()
 	}
-	for _, t := range line.Taxes {
-		if !own || !t.ByChannel {
-			l.Taxes = added(l.Taxes, m.ruleOf(t).Account, t.Amount.Value().RoundBank(m.books.Precision))
-		}
+	for _, t := range m.asked(line.Taxes) {
+		l.Taxes = added(l.Taxes, m.ruleOf(t).Account, t.Amount.Value().RoundBank(m.books.Precision))
 	}
 }
 

@@ -79,14 +79,22 @@ type TitleRule struct {
 // Items is how a line finds its item: the first rule that fits, then what the
 // caller's look-up finds, then Fallback.
 type Items struct {
-	Rules     []ItemRule
-	NotBySKU  bool // do not look up the SKU
-	ByVariant bool // look up the shop's variant id, after the SKU
-	GiftCard  string
-	Tip       string
-	Shipping  string // for ShippingAsItem
-	Create    *ItemCreation
+	Rules    []ItemRule
+	Match    []ItemKey // what is looked up, best first; nil = the SKU
+	GiftCard string
+	Tip      string
+	Shipping string // for ShippingAsItem
+	Create   *ItemCreation
 }
+
+// ItemKey is something of a line that may be the code of its item.
+type ItemKey string
+
+// The keys of a line.
+const (
+	BySKU     ItemKey = "sku"
+	ByVariant ItemKey = "variant"
+)
 
 // ItemCreation says that an item that is missing is made, and how.
 type ItemCreation struct {

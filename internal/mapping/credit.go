@@ -45,7 +45,7 @@ func (b Books) CreditNotes(c commerce.Credit, so erpnext.Stored, bill Bill, invo
 			notes = append(notes, m.note(noteKey(key, len(notes))))
 		}
 	}
-	if len(invoices) == 0 || len(c.Shipping) == 0 && len(c.Others) == 0 {
+	if len(invoices) == 0 {
 		return notes, nil
 	}
 	return b.withAmounts(c, so, bill, invoices[0], notes, key)
@@ -62,6 +62,11 @@ func noteKey(key string, n int) string {
 // withAmounts adds what is given back without goods to the first credit note.
 func (b Books) withAmounts(c commerce.Credit, so erpnext.Stored, bill Bill, first Invoiced, notes []CreditNote, key string) ([]CreditNote, error) {
 	m := &creditMap{invoiceMap: invoiceMap{books: b, bill: bill, so: so, digits: b.digits(so.Currency)}, credit: c, invoice: first, returned: map[string]int64{}}
+	for _, l := range c.Lines {
+		if err := m.addTip(l); err != nil {
+			return nil, err
+		}
+	}
 	for _, a := range c.Shipping {
 		if err := m.addShipping(a); err != nil {
 			return nil, err
@@ -295,6 +300,19 @@ func (m *creditMap) addShipping(a commerce.CreditedAmount) error {
 		return m.addAmount(a, amountOn{item: firstOf(m.books.Items.Shipping, m.books.FallbackItem), taxes: m.bill.Shipping})
 	}
 	return m.addAmount(a, amountOn{m.books.FallbackItem, m.books.shippingAccount(a.Title), m.bill.Shipping})
+}
+
+// addTip gives back a tip, which was booked like a line or like a charge.
+func (m *creditMap) addTip(l commerce.CreditedLine) error {
+	i := slices.IndexFunc(m.bill.Lines, func(x BillLine) bool { return x.ID == l.LineID && x.Kind == commerce.Tip })
+	if i < 0 || !l.Priced {
+		return nil
+	}
+	on := amountOn{item: firstOf(m.books.Items.Tip, m.books.FallbackItem)}
+	if m.books.Items.Tip == "" {
+		on.account = firstOf(m.books.TipAccount, m.books.IncomeAccount)
+	}
+	return m.addAmount(commerce.CreditedAmount{Title: "Tip", Amount: l.Subtotal, Tax: l.Tax}, on)
 }
 
 // addOther gives back what is neither goods nor shipping, on the income.

@@ -23,7 +23,7 @@ func asStored(t *rapid.T, so erpnext.SalesOrder, s totals.Settings) erpnext.Stor
 	if err := totals.Calculate(doc, s); err != nil {
 		t.Fatal(err)
 	}
-	stored := erpnext.Stored{Name: "SO-1", Customer: so.Customer, Currency: so.Currency, Taxes: so.Taxes, GrandTotal: totalOf(doc)}
+	stored := erpnext.Stored{Name: "SO-1", Customer: so.Customer, Currency: so.Currency, ConversionRate: so.ConversionRate, Taxes: so.Taxes, GrandTotal: totalOf(doc)}
 	for i, row := range so.Items {
 		stored.Items = append(stored.Items, erpnext.StoredRow{
 			Name: "row" + strconv.Itoa(i), ItemCode: row.ItemCode, ItemName: row.ItemName, Qty: row.Qty, Rate: row.Rate, ItemTaxTemplate: row.ItemTaxTemplate,
@@ -36,8 +36,8 @@ func totalOf(doc map[string]any) erpnext.Number {
 	return erpnext.Num(decimal.NewFromFloat(doc["grand_total"].(float64)).Round(6)) //nolint:forcetypeassert // the totals' own
 }
 
-// computed is what ERPNext's arithmetic makes of an invoice.
-func computed(t *rapid.T, si erpnext.SalesInvoice, s totals.Settings) map[string]any {
+// invoiceTotals are what ERPNext's arithmetic makes of an invoice.
+func invoiceTotals(t *rapid.T, si erpnext.SalesInvoice, s totals.Settings) map[string]any {
 	doc := asDocument(t, si)
 	doc["doctype"] = erpnext.DocSalesInvoice
 	if err := totals.Calculate(doc, s); err != nil {
@@ -64,11 +64,21 @@ func drawParts(t *rapid.T, o commerce.Order) []commerce.Fulfillment {
 	return parts
 }
 
-func withIDs(o commerce.Order) commerce.Order {
+// drawSale draws an order whose lines have ids, and the books it is booked in.
+func drawSale(t *rapid.T) (commerce.Order, mapping.Books) {
+	sale := genOrder(t)
+	o, b := sale.order, genBooks(t, sale)
 	for i := range o.Lines {
 		o.Lines[i].ID = fmt.Sprintf("L%d", i)
 	}
-	return o
+	return o, b
+}
+
+func arithmetic(b mapping.Books, method string) totals.Settings {
+	return totals.Settings{
+		RoundingMethod: method, CompanyCurrency: b.Currency, CurrencyPrecision: int(b.Precision),
+		FieldPrecision: func(_, field string) (int, bool) { return 9, field == "conversion_rate" },
+	}
 }
 
 // TestInvoicesAddUpToTheOrder holds that the invoices of an order's parts have
@@ -76,12 +86,8 @@ func withIDs(o commerce.Order) commerce.Order {
 // every account exactly its sum.
 func TestInvoicesAddUpToTheOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := withIDs(genOrder(t))
-		b := genBooks(t, o.Currency)
-		s := totals.Settings{
-			RoundingMethod:  rapid.SampledFrom([]string{"Banker's Rounding", "Commercial Rounding"}).Draw(t, "method"),
-			CompanyCurrency: o.Currency, CurrencyPrecision: 3,
-		}
+		o, b := drawSale(t)
+		s := arithmetic(b, rapid.SampledFrom([]string{"Banker's Rounding", "Commercial Rounding"}).Draw(t, "method"))
 		so, err := b.SalesOrder(o, "key", "Ann", knownItems)
 		if err != nil {
 			t.Fatalf("%v: %s", err, fault.As(err).Hint)
@@ -107,12 +113,12 @@ func TestInvoicesAddUpToTheOrder(t *testing.T) {
 				}
 				continue
 			}
-			doc := computed(t, si, s)
+			doc := invoiceTotals(t, si, s)
 			if off := want.Sub(totalOf(doc).Decimal); !off.IsZero() {
 				if si.Taxes, err = b.Rounded(si.Taxes, off, si.Currency, len(o.Lines)*4); err != nil || !bill.Rated {
 					t.Fatalf("the invoice comes to %v, it should be %v: %v", totalOf(doc), want, err)
 				}
-				doc = computed(t, si, s)
+				doc = invoiceTotals(t, si, s)
 			}
 			sum = sum.Add(totalOf(doc).Decimal)
 			for _, row := range si.Taxes {
@@ -137,9 +143,8 @@ func TestInvoicesAddUpToTheOrder(t *testing.T) {
 // give back comes, in ERPNext's arithmetic, to exactly what the shop says.
 func TestCreditsAreWhatTheShopGaveBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := withIDs(genOrder(t))
-		b := genBooks(t, o.Currency)
-		s := totals.Settings{RoundingMethod: "Banker's Rounding", CompanyCurrency: o.Currency, CurrencyPrecision: 3}
+		o, b := drawSale(t)
+		s := arithmetic(b, "Banker's Rounding")
 		so, err := b.SalesOrder(o, "key", "Ann", knownItems)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +154,7 @@ func TestCreditsAreWhatTheShopGaveBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		invoice := mapping.Invoiced{Whole: true, Returned: map[string]int64{}, Stored: erpnext.Stored{Name: "SI-1", Currency: o.Currency, PostingDate: "2026-01-01"}}
+		invoice := mapping.Invoiced{Whole: true, Returned: map[string]int64{}, Stored: erpnext.Stored{Name: "SI-1", Currency: o.Currency, PostingDate: "2026-01-01", ConversionRate: so.ConversionRate}}
 		for _, row := range stored.Items {
 			row.SoDetail, row.Name = row.Name, "si-"+row.Name
 			invoice.Items = append(invoice.Items, row)
@@ -162,12 +167,12 @@ func TestCreditsAreWhatTheShopGaveBack(t *testing.T) {
 			}
 			sum := decimal.Zero
 			for _, note := range notes {
-				doc := computed(t, note.SalesInvoice, s)
+				doc := invoiceTotals(t, note.SalesInvoice, s)
 				if off := note.Total.Sub(totalOf(doc).Decimal); !off.IsZero() {
 					if note.Taxes, err = b.Rounded(note.Taxes, off, o.Currency, len(o.Lines)*40); err != nil || !bill.Rated {
 						t.Fatalf("the credit note comes to %v, it should be %v: %v\n%+v", totalOf(doc), note.Total, err, note.SalesInvoice)
 					}
-					doc = computed(t, note.SalesInvoice, s)
+					doc = invoiceTotals(t, note.SalesInvoice, s)
 				}
 				sum = sum.Add(totalOf(doc).Decimal)
 				for row, qty := range note.Returned {

@@ -46,18 +46,44 @@ func (b Books) SalesOrder(o commerce.Order, key, customer string, item func(code
 		IgnorePricingRule: true, DisableRoundedTotal: true,
 		Key: key,
 	}
-	if b.Extra.Order != nil {
-		values, err := b.Extra.Order(o)
-		if err != nil {
-			return erpnext.SalesOrder{}, err
-		}
-		so.Extra = b.fields(values)
+	var err error
+	if so.Extra, err = b.OrderFields(o); err != nil {
+		return erpnext.SalesOrder{}, err
 	}
-	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency)}
+	m := &orderMap{books: b, order: o, so: &so, item: item, rows: map[string]int{}, digits: b.digits(o.Currency), channelAsks: channelAsks(o)}
 	if err := m.fill(); err != nil {
 		return erpnext.SalesOrder{}, err
 	}
 	return so, nil
+}
+
+// OrderFields are the further fields of an order that the sheet asks for.
+func (b Books) OrderFields(o commerce.Order) (erpnext.Extra, error) {
+	if b.Extra.Order == nil {
+		return nil, nil
+	}
+	values, err := b.Extra.Order(o)
+	return b.fields(values), err
+}
+
+// Remarks are what a person may want to know of how an order is booked, without
+// saying anything of the buyer.
+func (b Books) Remarks(o commerce.Order) []string {
+	notes := Cleaned(o.Customer)
+	for name, a := range map[string]*commerce.Address{"billing": o.BillTo, "delivery": o.ShipTo} {
+		if a != nil && !b.whole(*a) {
+			notes = append(notes, "the "+name+" address lacks a street, a city or a country that ERPNext knows, and was left out")
+		}
+	}
+	isCard := func(l commerce.Line) bool { return l.Kind == commerce.GiftCard }
+	if b.Items.GiftCard == "" && slices.ContainsFunc(o.Lines, isCard) {
+		notes = append(notes, "a gift card was sold as an ordinary item: name one under items.gift_card in the mapping sheet, whose income account is the debt to the card's holder")
+	}
+	if !o.GivenBack.IsZero() {
+		notes = append(notes, "money was given back without goods: the order keeps what its lines come to, and the refund books the money")
+	}
+	slices.Sort(notes)
+	return notes
 }
 
 // poNo is what people find the order by: its name, or the buyer's own number.
@@ -100,6 +126,8 @@ type orderMap struct {
 	rows   map[string]int // rows of one item and description so far
 	digits int32
 	rated  []ratedNet // what On Net Total rows will be computed from
+	// channelAsks says that taxes which the sales channel pays are in the total.
+	channelAsks bool
 }
 
 func (m *orderMap) fill() error {
@@ -183,12 +211,19 @@ func (m *orderMap) codeOf(line commerce.Line) (string, error) {
 // Candidates are the item codes under which a line's item is looked up, best
 // first.
 func (b Books) Candidates(line commerce.Line) []string {
-	var codes []string
-	if !b.Items.NotBySKU && line.SKU != "" {
-		codes = append(codes, line.SKU)
+	keys := b.Items.Match
+	if keys == nil {
+		keys = []ItemKey{BySKU}
 	}
-	if b.Items.ByVariant && line.VariantID != "" {
-		codes = append(codes, line.VariantID)
+	var codes []string
+	for _, key := range keys {
+		code := line.SKU
+		if key == ByVariant {
+			code = line.VariantID
+		}
+		if code != "" {
+			codes = append(codes, code)
+		}
 	}
 	return codes
 }
@@ -207,6 +242,8 @@ func (m *orderMap) addItem(code, title string, p part, template string) {
 		ItemCode: code, ItemName: cut(title, maxText), Description: m.describe(code, title),
 		Qty: erpnext.Num(decimal.NewFromInt(p.qty)), Rate: erpnext.Num(p.rate), ItemTaxTemplate: template,
 		Warehouse: firstOf(m.books.Warehouses[m.order.LocationID], m.books.Warehouse), CostCenter: m.books.CostCenter,
+		// Selling Settings validate_selling_price refuses what is sold below its cost, except what is free.
+		IsFreeItem: erpnext.Check(p.rate.IsZero()),
 	})
 }
 

@@ -18,11 +18,11 @@ func (b Books) Customer(p commerce.Party, key string) erpnext.Customer {
 		CustomerName: b.customerName(p), CustomerType: "Individual",
 		CustomerGroup: b.CustomerGroup, Territory: b.Territory,
 		DefaultPriceList: b.Customers.PriceList, TaxCategory: b.Customers.TaxCategory,
-		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName),
+		FirstName: cut(p.FirstName, maxName), LastName: cut(p.LastName, maxName), TaxID: cut(p.TaxID, maxText),
 		Key: key,
 	}
 	if p.Company != "" {
-		c.CustomerType, c.TaxID = "Company", cut(p.TaxID, maxText)
+		c.CustomerType = "Company"
 	}
 	if ValidEmail(p.Email) {
 		c.EmailID = p.Email
@@ -73,14 +73,13 @@ func AddressDigest(a commerce.Address) string {
 // Address maps a postal address of a customer to a new Address, and false when
 // ERPNext needs more than there is: a first line, a city and a country it knows.
 func (b Books) Address(a commerce.Address, customer, kind, key string) (erpnext.Address, bool) {
-	country := b.Countries[strings.ToUpper(a.CountryCode)]
-	if a.Line1 == "" || a.City == "" || country == "" {
+	if !b.whole(a) {
 		return erpnext.Address{}, false
 	}
 	doc := erpnext.Address{
 		AddressTitle: cut(firstOf(a.Company, a.Name, customer), maxName), AddressType: kind,
 		AddressLine1: cut(a.Line1, maxText), AddressLine2: cut(a.Line2, maxText), City: cut(a.City, maxText), State: cut(a.Region, maxText),
-		Pincode: cut(a.PostalCode, maxText), Country: country, Key: key,
+		Pincode: cut(a.PostalCode, maxText), Country: b.country(a), Key: key,
 		Links: []erpnext.DynamicLink{{LinkDoctype: erpnext.DocCustomer, LinkName: customer}},
 	}
 	if validPhone(a.Phone) {
@@ -114,15 +113,19 @@ func (b Books) customerName(p commerce.Party) string {
 }
 
 func (b Books) addAddress(c *erpnext.Customer, a *commerce.Address) {
-	if a == nil {
-		return
-	}
-	country := b.Countries[strings.ToUpper(a.CountryCode)]
-	if a.Line1 == "" || a.City == "" || country == "" {
+	if a == nil || !b.whole(*a) {
 		return // ERPNext makes no address of less
 	}
 	c.AddressLine1, c.AddressLine2 = cut(a.Line1, maxText), cut(a.Line2, maxText)
-	c.City, c.State, c.Pincode, c.Country = cut(a.City, maxText), cut(a.Region, maxText), cut(a.PostalCode, maxText), country
+	c.City, c.State, c.Pincode, c.Country = cut(a.City, maxText), cut(a.Region, maxText), cut(a.PostalCode, maxText), b.country(*a)
+}
+
+// country is ERPNext's name of an address's country, or "".
+func (b Books) country(a commerce.Address) string { return b.Countries[strings.ToUpper(a.CountryCode)] }
+
+// whole reports whether an address has what ERPNext asks of one.
+func (b Books) whole(a commerce.Address) bool {
+	return a.Line1 != "" && a.City != "" && b.country(a) != ""
 }
 
 var (

@@ -12,12 +12,7 @@ import (
 
 // ruleOf is the rule that a tax falls under, or one of TaxAccount.
 func (m *orderMap) ruleOf(t commerce.Tax) TaxRule {
-	country := ""
-	for _, a := range []*commerce.Address{m.order.ShipTo, m.order.BillTo} {
-		if a != nil && country == "" {
-			country = a.CountryCode
-		}
-	}
+	country := m.country()
 	for _, r := range m.books.Taxes {
 		if fits(r.Title, t.Title) && (r.Rate == nil || r.Rate.Equal(t.Rate)) && (r.Country == "" || strings.EqualFold(r.Country, country)) {
 			return r
@@ -26,21 +21,68 @@ func (m *orderMap) ruleOf(t commerce.Tax) TaxRule {
 	return TaxRule{Account: m.books.TaxAccount}
 }
 
-// addTaxes books the taxes as they were charged. Taxes that a sales channel
-// pays itself are in the buyer's total with some channels and not with others:
-// what adds up to the total is what happened.
+// country is where the goods go, or who pays for them lives.
+func (m *orderMap) country() string {
+	for _, a := range []*commerce.Address{m.order.ShipTo, m.order.BillTo} {
+		if a != nil && a.CountryCode != "" {
+			return a.CountryCode
+		}
+	}
+	return ""
+}
+
+// addTaxes books the taxes as they were charged.
 func (m *orderMap) addTaxes() error {
 	if m.books.TaxRows == TaxesOnNetTotal {
 		return m.addRates()
 	}
-	return m.addActual(m.taxes(m.channelPays()))
+	var all []commerce.Tax
+	for _, l := range m.order.Lines {
+		all = append(all, m.asked(l.Taxes)...)
+	}
+	for _, c := range slices.Concat(m.order.Shipping, m.order.Duties, m.order.Fees) {
+		all = append(all, m.asked(c.Taxes)...)
+	}
+	return m.addActual(all)
 }
 
-// channelPays reports whether the order's total is without the taxes that the
-// sales channel pays.
-func (m *orderMap) channelPays() bool {
-	all, own := sumTaxes(m.taxes(false)), sumTaxes(m.taxes(true))
-	return !own.Equal(all) && m.residual(own).Abs().LessThan(m.residual(all).Abs())
+// channelAsks reports whether the taxes that a sales channel pays itself are in
+// the buyer's total: with some channels they are and with others not, and what
+// adds up to the total is what happened. Prices that contain tax contain all.
+func channelAsks(o commerce.Order) bool {
+	net, own, channel := o.Tip.Value(), decimal.Zero, decimal.Zero
+	add := func(amount decimal.Decimal, taxes []commerce.Tax) {
+		net = net.Add(amount)
+		for _, t := range taxes {
+			if t.ByChannel {
+				channel = channel.Add(t.Amount.Value())
+			} else {
+				own = own.Add(t.Amount.Value())
+			}
+		}
+	}
+	for _, l := range o.Lines {
+		add(l.UnitPrice.Value().Mul(decimal.NewFromInt(l.Quantity)).Sub(l.Discount.Value()), l.Taxes)
+	}
+	for _, c := range slices.Concat(o.Shipping, o.Duties, o.Fees) {
+		add(c.Price.Value().Sub(c.Discount.Value()), c.Taxes)
+	}
+	rest := o.Total.Value().Sub(net).Sub(own)
+	return o.TaxesIncluded || !rest.Abs().LessThan(rest.Sub(channel).Abs())
+}
+
+// asked are the taxes that the buyer was asked for.
+func (m *orderMap) asked(taxes []commerce.Tax) []commerce.Tax {
+	if m.channelAsks {
+		return taxes
+	}
+	var own []commerce.Tax
+	for _, t := range taxes {
+		if !t.ByChannel {
+			own = append(own, t)
+		}
+	}
+	return own
 }
 
 func (m *orderMap) addActual(taxes []commerce.Tax) error {
@@ -52,25 +94,6 @@ func (m *orderMap) addActual(taxes []commerce.Tax) error {
 	return nil
 }
 
-// taxes are all taxes of the order, or those that the merchant owes.
-func (m *orderMap) taxes(ownOnly bool) []commerce.Tax {
-	var list []commerce.Tax
-	add := func(taxes []commerce.Tax) {
-		for _, t := range taxes {
-			if !ownOnly || !t.ByChannel {
-				list = append(list, t)
-			}
-		}
-	}
-	for _, l := range m.order.Lines {
-		add(l.Taxes)
-	}
-	for _, c := range slices.Concat(m.order.Shipping, m.order.Duties, m.order.Fees) {
-		add(c.Taxes)
-	}
-	return list
-}
-
 // ratedNet is an item row's part of what tax rows with rates are computed from.
 type ratedNet struct {
 	net   decimal.Decimal
@@ -78,7 +101,7 @@ type ratedNet struct {
 }
 
 func (m *orderMap) rate(net decimal.Decimal, taxes []commerce.Tax) {
-	m.rated = append(m.rated, ratedNet{net, taxes})
+	m.rated = append(m.rated, ratedNet{net, m.asked(taxes)})
 }
 
 // template is the Item Tax Template of an item's row, where rates are asked for.
@@ -86,22 +109,44 @@ func (m *orderMap) template(taxes []commerce.Tax) string {
 	if m.books.TaxRows != TaxesOnNetTotal {
 		return ""
 	}
+	taxes = m.asked(taxes)
 	for _, t := range taxes {
 		if template := m.ruleOf(t).ItemTaxTemplate; template != "" {
 			return template
 		}
 	}
+	if len(taxes) == 0 {
+		return m.untaxed()
+	}
 	return ""
 }
 
-// rateRow is one `On Net Total` row: a rate on an account.
-type rateRow struct {
-	account string
-	rate    string
+// untaxed is the Item Tax Template of what is not taxed: that of a rule for the
+// rate 0. Beside taxed items it is needed, or ERPNext taxes them too.
+func (m *orderMap) untaxed() string {
+	for _, r := range m.books.Taxes {
+		if r.Rate != nil && r.Rate.IsZero() && fits(r.Title, "") && (r.Country == "" || strings.EqualFold(r.Country, m.country())) {
+			return r.ItemTaxTemplate
+		}
+	}
+	return ""
 }
 
+// rateRow is one `On Net Total` row: a rate on an account, or the rates that
+// the items' templates have for an account.
+type rateRow struct {
+	account string
+	rate    string // "" = by template
+}
+
+// rowOf is the row that a tax falls under. An Item Tax Template gives its rates
+// by account, so that one account has one row however many rates there are.
 func (m *orderMap) rowOf(t commerce.Tax) rateRow {
-	return rateRow{m.ruleOf(t).Account, t.Rate.String()}
+	rule := m.ruleOf(t)
+	if rule.ItemTaxTemplate != "" {
+		return rateRow{account: rule.Account}
+	}
+	return rateRow{rule.Account, t.Rate.String()}
 }
 
 // addRates adds one `On Net Total` row per account and rate, and the taxes of
@@ -126,10 +171,11 @@ func (m *orderMap) addRate(t commerce.Tax, row rateRow) error {
 	switch {
 	case row.account == "":
 		return unmapped("tax account", "accounts.tax")
-	case !m.uniform(row) && m.ruleOf(t).ItemTaxTemplate == "":
+	case !m.uniform(row) && !m.templated():
 		return &fault.Error{
 			Kind: fault.Unmapped, Op: "mapping", Cause: "items of one order are taxed at different rates",
-			Hint: "give each rate its item_tax_template under taxes in the mapping sheet, or set orders.taxes to actual, then replay",
+			Hint: "give each rate its item_tax_template under taxes in the mapping sheet (a rule with rate: 0 has that of items without tax), " +
+				"or set orders.taxes to actual, then replay",
 		}
 	}
 	m.so.Taxes = append(m.so.Taxes, erpnext.TaxRow{
@@ -140,6 +186,17 @@ func (m *orderMap) addRate(t commerce.Tax, row rateRow) error {
 		m.sum = m.sum.Add(m.computed(row))
 	}
 	return nil
+}
+
+// templated reports whether every item row has an Item Tax Template, so that it
+// does not matter which rates the rows have.
+func (m *orderMap) templated() bool {
+	for _, r := range m.rated {
+		if m.template(r.taxes) == "" {
+			return false
+		}
+	}
+	return true
 }
 
 // itemTaxes are the taxes on item rows.
@@ -159,7 +216,7 @@ func (m *orderMap) chargeTaxes() []commerce.Tax {
 		charges = append(charges, m.order.Shipping...)
 	}
 	for _, c := range charges {
-		list = append(list, c.Taxes...)
+		list = append(list, m.asked(c.Taxes)...)
 	}
 	return list
 }
@@ -187,4 +244,17 @@ func (m *orderMap) computed(row rateRow) decimal.Decimal {
 		}
 	}
 	return sum.RoundBank(m.books.Precision)
+}
+
+// Adjusted are the books for an order whose draft came to another total than
+// the shop's because the site rounds tax rows with rates in its own way, and
+// false when the difference is not that.
+func (b Books) Adjusted(o commerce.Order, got decimal.Decimal) (Books, bool) {
+	off := o.Total.Value().Sub(got)
+	m := &orderMap{books: b, order: o, digits: b.digits(o.Currency)}
+	if b.TaxRows != TaxesOnNetTotal || !b.Adjust.IsZero() || off.IsZero() || off.Abs().GreaterThan(m.residualLimit()) {
+		return b, false
+	}
+	b.Adjust = off
+	return b, true
 }

@@ -44,7 +44,7 @@ func (p *Poster) Credit(ctx context.Context, origin Origin, c commerce.Credit) (
 		return desk.settled(r, err)
 	}
 	if f.file.Credits[c.ID] == nil {
-		r.Note = also(r.Note, "no invoice to credit: the order's own snapshot follows the refund")
+		r.note("no invoice to credit: the order's own snapshot follows the refund")
 	}
 	return r, nil
 }

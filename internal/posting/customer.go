@@ -19,6 +19,8 @@ type found struct {
 	wanted erpnext.Customer // to be made when there is none
 	email  string           // of the wanted one, to be remembered
 	fresh  bool             // found in a way that the memory does not hold yet
+	said   string           // digest of what the shop says of it that may be updated
+	heard  string           // digest of what it said last; "" = nobody remembers
 }
 
 // counter is where a customer is sought: a source's desk, with its books open.
@@ -30,12 +32,24 @@ type counter struct {
 
 // customer finds or makes the ERPNext customer of an order: by the shop's
 // customer id, then by e-mail, never by name. It returns ERPNext's name.
-func (p *Poster) customer(ctx context.Context, c counter, party *commerce.Party, r *Result) (madeCustomer, error) {
-	f, err := p.seekCustomer(ctx, c, party)
+func (p *Poster) customer(ctx context.Context, c counter, o commerce.Order, r *Result) (madeCustomer, error) {
+	f, err := p.seekBuyer(ctx, c, o)
 	if err != nil {
 		return madeCustomer{}, err
 	}
-	return p.ensureCustomer(ctx, f, r)
+	made, err := p.ensureCustomer(ctx, f, r)
+	if err != nil {
+		return made, err
+	}
+	switch err := p.updateCustomer(ctx, made.name, f, c.Customers.Update, r); fault.KindOf(err) {
+	case fault.Rejected, fault.Rights, fault.Missing: // no reason to leave an order unbooked; a missing one is found out by the order
+		r.note("the customer was not updated: " + fault.As(err).Cause)
+	default:
+		if err != nil {
+			return made, err
+		}
+	}
+	return made, nil
 }
 
 // madeCustomer is a customer in ERPNext, and the Address that was made with it.
@@ -47,17 +61,12 @@ func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Pa
 		plain.Email = ""
 		party = &plain
 	}
-	if party == nil || (party.ID == "" && party.Email == "") {
+	if party == nil || party.ID+party.CompanyID+party.Email == "" {
 		return p.seekStandIn(ctx, c, standIn{"guest", c.GuestCustomer, "Shop Guest"})
 	}
-	f := found{wanted: c.books.Customer(*party, customerKey(c.origin, *party)), email: party.Email}
-	var err error
-	if f.wanted.Extra, err = c.books.CustomerFields(*party); err != nil {
-		return f, err
-	}
-	name, ok, err := p.known(ctx, erpnext.DocCustomer, f.wanted.Key)
-	if err != nil || ok {
-		f.name = name
+	f, err := p.remembered(ctx, c, *party, customerKey(c.origin, *party))
+	f.email = party.Email
+	if err != nil || f.name != "" {
 		return f, err
 	}
 	if party.Email != "" {
@@ -68,17 +77,49 @@ func (p *Poster) seekCustomer(ctx context.Context, c counter, party *commerce.Pa
 
 func (p *Poster) ensureCustomer(ctx context.Context, f found, r *Result) (madeCustomer, error) {
 	if f.name == "" {
-		return p.makeCustomer(ctx, f.wanted, f.email, r)
+		return p.makeCustomer(ctx, f, r)
 	}
 	if f.fresh {
-		r.add(event.Document{DocType: erpnext.DocCustomer, Name: f.name, Key: f.wanted.Key})
+		r.add(customerDocument(f.name, f))
 	}
 	return madeCustomer{name: f.name}, nil
 }
 
-// customerKey names a party by the shop's id, or a guest by a digest of the
-// e-mail: the address itself is not spread into keys.
+// seekBuyer is the customer of an order: one of its own, where the sheet asks
+// for that and the buyer has no account. It is not found by e-mail, then or later.
+func (p *Poster) seekBuyer(ctx context.Context, c counter, o commerce.Order) (found, error) {
+	party := o.Customer
+	nobody := party == nil || party.Email+party.FirstName+party.LastName+party.Company == ""
+	if !c.Customers.OnePerGuest || party != nil && party.ID+party.CompanyID != "" || nobody && c.GuestCustomer != "" {
+		return p.seekCustomer(ctx, c, party)
+	}
+	if nobody {
+		party = &commerce.Party{FirstName: "Guest", LastName: o.Name}
+	}
+	return p.remembered(ctx, c, *party, guestKey(c.origin, o.ID))
+}
+
+// remembered is a customer as the memory has it under a key, if it has.
+func (p *Poster) remembered(ctx context.Context, c counter, party commerce.Party, key string) (found, error) {
+	f := found{wanted: c.books.Customer(party, key)}
+	var err error
+	if f.wanted.Extra, err = c.books.CustomerFields(party); err != nil {
+		return f, err
+	}
+	f.said = customerDigest(f.wanted)
+	doc, _, err := p.Memory.Document(ctx, erpnext.DocCustomer, key)
+	f.name, f.heard = doc.Name, doc.Data["said"]
+	return f, memoryError("posting.customer", err)
+}
+
+func guestKey(o Origin, order string) string { return o.Key("guest-order", order) }
+
+// customerKey names a party by the shop's id of its company or of itself, or a
+// guest by a digest of the e-mail: the address itself is not spread into keys.
 func customerKey(o Origin, party commerce.Party) string {
+	if party.CompanyID != "" {
+		return o.Key("company", party.CompanyID)
+	}
 	if party.ID != "" {
 		return o.Key("customer", party.ID)
 	}
@@ -90,10 +131,11 @@ func emailDigest(email string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email string, r *Result) (madeCustomer, error) {
+func (p *Poster) makeCustomer(ctx context.Context, f found, r *Result) (madeCustomer, error) {
+	c, email := f.wanted, f.email
 	var stored erpnext.Stored
 	_, err := p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
-	if f := asFault(err); f != nil && f.Kind == fault.Rejected && strings.HasPrefix(f.Cause, "NameError") {
+	if refused := asFault(err); refused != nil && refused.Kind == fault.Rejected && strings.HasPrefix(refused.Cause, "NameError") {
 		// The name is taken by a Customer Group (erpnext/selling/doctype/customer).
 		c.CustomerName += " (shop)"
 		_, err = p.Site.Ensure(ctx, erpnext.DocCustomer, c.Key, c, &stored)
@@ -101,7 +143,7 @@ func (p *Poster) makeCustomer(ctx context.Context, c erpnext.Customer, email str
 	if err != nil {
 		return madeCustomer{}, err
 	}
-	doc := event.Document{DocType: erpnext.DocCustomer, Name: stored.Name, Key: c.Key}
+	doc := customerDocument(stored.Name, f)
 	docs := []event.Document{doc}
 	if email != "" {
 		docs = append(docs, emailDocument(email, stored.Name))

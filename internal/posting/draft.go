@@ -1,9 +1,11 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
@@ -42,15 +44,32 @@ func (w *orderWork) draftFor(ctx context.Context, revision int) (draft, error) {
 		return draft{}, err
 	}
 	if !d.created && d.stored.DocStatus == erpnext.Draft {
-		err = w.putRight(ctx, &d)
+		if err := w.putRight(ctx, &d); err != nil {
+			return draft{}, err
+		}
 	}
-	return d, err
+	return d, w.adjust(ctx, &d)
+}
+
+// adjust takes back what a site's own rounding of tax rows with rates made
+// other than the shop's: that is known only once ERPNext has computed it.
+func (w *orderWork) adjust(ctx context.Context, d *draft) error {
+	books, ok := w.books.Adjusted(w.order, d.stored.GrandTotal.Decimal)
+	if !ok || d.stored.DocStatus != erpnext.Draft || !strings.EqualFold(d.stored.Currency, w.order.Currency) {
+		return nil
+	}
+	so, err := books.SalesOrder(w.order, d.wanted.Key, d.wanted.Customer, w.items.code)
+	if err != nil {
+		return err
+	}
+	w.books, d.wanted.Taxes = books, so.Taxes
+	return w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, map[string]any{"taxes": so.Taxes}, &d.stored)
 }
 
 // customer finds or makes the order's customer. ERPNext makes an Address with a
 // new one: it is the order's, if they are the same.
 func (w *orderWork) customer(ctx context.Context) (string, error) {
-	made, err := w.Poster.customer(ctx, counter{w.desk, w.books, w.origin}, w.order.Customer, &w.result)
+	made, err := w.Poster.customer(ctx, counter{w.desk, w.books, w.origin}, w.order, &w.result)
 	if err != nil || made.address == "" || w.order.Customer == nil || w.order.Customer.Address == nil {
 		return made.name, err
 	}
@@ -74,7 +93,20 @@ func (w *orderWork) drafted(ctx context.Context, revision int, customer string) 
 	if f := asFault(err); f != nil && f.Kind == fault.Rejected && strings.Contains(f.Cause, erpnext.CausePoNoTaken) {
 		return w.draftedAsAnother(ctx, key, so, err)
 	}
-	return d, err
+	return d, w.explainRate(err)
+}
+
+// explainRate says which rate of exchange is missing: ERPNext names neither the
+// order nor a way out.
+func (w *orderWork) explainRate(err error) error {
+	f := asFault(err)
+	if f == nil || !strings.Contains(f.Cause, erpnext.CauseNoRate) {
+		return err
+	}
+	own := *f
+	own.Hint = fmt.Sprintf("the order is in %s and the company keeps its books in %s: make a Currency Exchange record from %s to %s up to the order's day, then replay; "+
+		"if buyers pay in several currencies, orders.currency: presentment brings the shop's own rate", w.order.Currency, w.books.Currency, w.order.Currency, w.books.Currency)
+	return &own
 }
 
 // addPlaces names the order's addresses.
@@ -92,8 +124,11 @@ func (w *orderWork) addPlaces(ctx context.Context, so *erpnext.SalesOrder) error
 // customer has another order of that number. If that is one of ours (two shops
 // that number alike and share a customer), the number gets the shop's id of the
 // order; one that a person entered is perhaps this very order, and the refusal
-// stands.
+// stands, as it does on a site without key fields, where nobody can tell.
 func (w *orderWork) draftedAsAnother(ctx context.Context, key string, so erpnext.SalesOrder, refusal error) (draft, error) {
+	if keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder); err != nil || !keyed {
+		return draft{}, cmp.Or(err, refusal)
+	}
 	var rows []erpnext.Stored
 	err := w.Site.List(ctx, erpnext.Query{
 		DocType: erpnext.DocSalesOrder, Fields: []string{"name", erpnext.KeyField}, Limit: -1,
@@ -114,13 +149,17 @@ func (w *orderWork) draftedAsAnother(ctx context.Context, key string, so erpnext
 func (w *orderWork) distinctNumber(number string) string { return number + " (" + w.order.ID + ")" }
 
 func (w *orderWork) revisionKey(n int) string {
-	return w.origin.Key("order", revisionID(w.order.ID, n))
+	id := w.order.ID
+	if w.supplementNo > 0 {
+		id += "/s" + strconv.Itoa(w.supplementNo)
+	}
+	return w.origin.Key("order", revisionID(id, n))
 }
 
 // withKnownItems goes on after ERPNext said that one of the codes is no item:
 // it is made, where the sheet asks for that; else its lines take the fallback.
 func (w *orderWork) withKnownItems(ctx context.Context, revision int, customer string) (draft, error) {
-	if err := w.items.ask(ctx, w.Site, w.books, w.order.Lines); err != nil {
+	if _, err := w.items.ask(ctx, w.Site, w.books, w.order.Lines); err != nil {
 		return draft{}, err
 	}
 	if _, err := w.makeItems(ctx, w.books, w.items, w.order.Lines); err != nil {
@@ -157,7 +196,7 @@ func (w *orderWork) withNewCustomer(ctx context.Context, revision int, gone stri
 }
 
 func (w *orderWork) forgetCustomer(ctx context.Context) error {
-	keys := []string{w.origin.Key("customer", "guest")}
+	keys := []string{w.origin.Key("customer", "guest"), guestKey(w.origin, w.order.ID)}
 	if party := w.order.Customer; party != nil {
 		keys = append(keys, customerKey(w.origin, *party))
 		if party.Email != "" {
@@ -194,10 +233,17 @@ func (w *orderWork) putRight(ctx context.Context, d *draft) error {
 	if w.compare(d.wanted, d.stored) == nil {
 		return nil
 	}
-	return w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, map[string]any{
-		"customer": d.wanted.Customer, "items": d.wanted.Items, "taxes": d.wanted.Taxes,
-		"additional_discount_percentage": 0, "discount_amount": d.wanted.DiscountAmount,
-	}, &d.stored)
+	so := d.wanted
+	fields := map[string]any{
+		"customer": so.Customer, "items": so.Items, "taxes": so.Taxes, "currency": so.Currency, "selling_price_list": so.SellingPriceList,
+		"transaction_date": so.TransactionDate, "delivery_date": so.DeliveryDate, "po_date": so.PoDate,
+		"customer_address": so.CustomerAddress, "shipping_address_name": so.ShippingAddressName,
+		"additional_discount_percentage": 0, "discount_amount": so.DiscountAmount,
+	}
+	if !so.ConversionRate.IsZero() {
+		fields["conversion_rate"] = so.ConversionRate
+	}
+	return w.Site.Update(ctx, erpnext.DocSalesOrder, d.stored.Name, fields, &d.stored)
 }
 
 // compare finds what ERPNext made different from what the buyer agreed to: the

@@ -1,7 +1,6 @@
 package posting
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -302,14 +301,7 @@ func (f *following) putRight(ctx context.Context, doctype, name string, doc any,
 
 // tell adds to what is noted on the event.
 func (f *following) tell(note string) {
-	f.result.Note = also(f.result.Note, note)
-}
-
-func also(a, b string) string {
-	if a == "" || b == "" {
-		return cmp.Or(a, b)
-	}
-	return a + "; " + b
+	f.result.note(note)
 }
 
 // warn tells a person; the first warning of an event is the one that is told.

@@ -35,7 +35,7 @@ func newManager(t testing.TB, policy posting.OrderPolicy) *bench {
 // newManagerOf is one whose calls go through a site that may fail.
 func newManagerOf(t testing.TB, policy posting.OrderPolicy, through *shaky) *bench {
 	t.Helper()
-	site := sandboxClientAs(t, "boss-key", "boss-secret", sandbox.Options{Key: "boss-key", Secret: "boss-secret"})
+	_, site := sandboxSiteAs(t, "boss-key", "boss-secret", sandbox.Options{Key: "boss-key", Secret: "boss-secret"})
 	b := newBench(t, func(o *posting.Options) {
 		o.Site = site
 		following(policy)(o)
@@ -140,7 +140,7 @@ func (b *bench) behind(ctx context.Context, t testing.TB, id string) []string {
 		}
 		list = append(list, fmt.Sprintf("%s %s %s open %s: %s", kind, si.Total, si.Status, si.Open, rowsText(si.Items)))
 	}
-	return append(list, b.ledger(ctx, t, so.Customer))
+	return append(list, b.billed(ctx, t, so.Customer))
 }
 
 func rowsText(items []storedItem) string {
@@ -151,8 +151,8 @@ func rowsText(items []storedItem) string {
 	return strings.Join(rows, " + ")
 }
 
-// ledger is what a customer's invoices left in the ledger, by account.
-func (b *bench) ledger(ctx context.Context, t testing.TB, customer string) string {
+// billed is what a customer's invoices left in the ledger, by account.
+func (b *bench) billed(ctx context.Context, t testing.TB, customer string) string {
 	t.Helper()
 	var entries []stored
 	must(t, b.site.List(ctx, erpnext.Query{
@@ -544,5 +544,5 @@ func (b *bench) worth(ctx context.Context, t testing.TB, id string) []string {
 		list = append(list, name+" "+sum.String())
 	}
 	slices.Sort(list)
-	return append(list, b.ledger(ctx, t, so.Customer))
+	return append(list, b.billed(ctx, t, so.Customer))
 }

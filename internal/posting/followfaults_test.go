@@ -151,7 +151,7 @@ func TestRefundsInAnyOrder(t *testing.T) {
 					rt.Fatal(err)
 				}
 			}
-			got[i] = b.ledger(t.Context(), t, b.newest(t, id).Customer)
+			got[i] = b.billed(t.Context(), t, b.newest(t, id).Customer)
 		}
 		if got[0] != got[1] {
 			rt.Errorf("in order %q, in another order %q", got[0], got[1])

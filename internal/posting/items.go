@@ -21,8 +21,9 @@ func (b itemBook) code(code string) (string, bool) {
 	return found, found != ""
 }
 
-// ask looks all codes of an order's lines up at once.
-func (b itemBook) ask(ctx context.Context, site Site, books mapping.Books, lines []commerce.Line) error {
+// ask looks all codes of an order's lines up at once, and gives the names of
+// the items by their codes.
+func (b itemBook) ask(ctx context.Context, site Site, books mapping.Books, lines []commerce.Line) (map[string]string, error) {
 	var codes []string
 	for _, line := range lines {
 		for _, code := range books.Candidates(line) {
@@ -31,16 +32,20 @@ func (b itemBook) ask(ctx context.Context, site Site, books mapping.Books, lines
 		}
 	}
 	if len(codes) == 0 {
-		return nil
+		return nil, nil
 	}
-	var rows []erpnext.Stored
+	var rows []struct {
+		Name     string `json:"name"`
+		ItemName string `json:"item_name"`
+	}
 	err := site.List(ctx, erpnext.Query{
-		DocType: erpnext.DocItem, Fields: []string{"name"}, Filters: [][]any{{"name", "in", codes}}, Limit: len(codes),
+		DocType: erpnext.DocItem, Fields: []string{"name", "item_name"}, Filters: [][]any{{"name", "in", codes}}, Limit: len(codes),
 	}, &rows)
+	names := map[string]string{}
 	for _, row := range rows {
-		b[strings.ToLower(row.Name)] = row.Name
+		b[strings.ToLower(row.Name)], names[row.Name] = row.Name, row.ItemName
 	}
-	return err
+	return names, err
 }
 
 // makeItems makes the items of lines that have none, where the sheet asks for

@@ -22,6 +22,7 @@ type OrderPolicy struct {
 	BookTests         bool     // treat the shop's test orders like others
 	NoteEdits         bool     // never replace a submitted Sales Order: note the edit and alert
 	NoteCancellations bool     // never cancel or close: note it and alert
+	Supplement        bool     // what is added to an order with goods or invoices behind it gets a Sales Order of its own
 	SkipTags          []string // orders with one of these tags are not booked
 
 	DeliveryNotes bool      // a Delivery Note per fulfilment
@@ -50,12 +51,12 @@ func (p OrderPolicy) skips(o commerce.Order) string {
 // and fails with fault.Mismatch.
 func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Result, error) {
 	desk := p.desk(origin)
-	if reason := desk.Orders.skips(o); reason != "" {
-		return Result{Ignored: reason}, nil
-	}
 	w := &orderWork{
 		Poster: p, desk: desk, origin: origin, order: o, items: itemBook{},
 		key: origin.Key("order", o.ID), version: version(o), booked: booked(o), said: said(o),
+	}
+	if reason := desk.Orders.skips(o); reason != "" {
+		return Result{Ignored: reason}, w.skip(ctx)
 	}
 	if done, err := w.nothingNew(ctx); done || err != nil {
 		return w.result, err
@@ -73,6 +74,21 @@ func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Re
 	}
 	err = w.apply(ctx)
 	return desk.settled(w.result, err)
+}
+
+// skip remembers that an order is not booked: a payment that names it must not
+// wait for it. One that was booked before its tag came stays.
+func (w *orderWork) skip(ctx context.Context) error {
+	end, err := w.turns.takeAll(ctx, w.keys())
+	if err != nil {
+		return err
+	}
+	defer end()
+	if w.state, err = w.orderState(ctx, w.key); err != nil || w.state.phase != unknown {
+		return err
+	}
+	w.state.phase = skipped
+	return w.remember(ctx)
 }
 
 // takeTurns waits until nobody else works on the buyer, whom an order may make,
@@ -95,7 +111,7 @@ func buyer(o Origin, party *commerce.Party) string {
 	switch {
 	case party == nil:
 		return o.Key("customer", "guest")
-	case party.Email != "":
+	case party.CompanyID == "" && party.Email != "":
 		return "email/" + emailDigest(party.Email)
 	default:
 		return customerKey(o, *party)
@@ -111,6 +127,8 @@ type orderWork struct {
 	order  commerce.Order
 	key    string // of the order's first Sales Order; revisions add to it
 	items  itemBook
+	// supplementNo is set while what was added to the order is booked on its own.
+	supplementNo int
 
 	version string
 	booked  string
@@ -132,10 +150,10 @@ func (w *orderWork) nothingNew(ctx context.Context) (bool, error) {
 	case w.state.next != 0 || w.state.version == "":
 		return false, nil
 	case w.state.version == w.version:
-		w.result.Note = "the order is in ERPNext already"
+		w.result.note("the order is in ERPNext already")
 		return true, nil
 	case w.state.version > w.version:
-		w.result.Note = "a newer snapshot of the order was applied before"
+		w.result.note("a newer snapshot of the order was applied before")
 		return true, nil
 	default:
 		return false, nil
@@ -193,6 +211,11 @@ func (w *orderWork) create(ctx context.Context) error {
 		return err
 	}
 	w.adopt(d.stored, 0)
+	w.cover(w.order)
+	w.state.extra = extraDigest(d.wanted)
+	for _, remark := range w.books.Remarks(w.order) {
+		w.result.note(remark)
+	}
 	if w.state.relink, err = w.loose(ctx, w.keys()...); err != nil {
 		return err
 	}

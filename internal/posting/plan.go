@@ -38,7 +38,7 @@ func (p *Poster) PlanOrder(ctx context.Context, origin Origin, o commerce.Order)
 	if err != nil {
 		return Plan{}, err
 	}
-	customer, err := p.seekCustomer(ctx, counter{desk, books, origin}, o.Customer)
+	customer, err := p.seekBuyer(ctx, counter{desk, books, origin}, o)
 	if err != nil {
 		return Plan{}, err
 	}

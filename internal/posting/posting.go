@@ -80,6 +80,9 @@ type Desk struct {
 	Gateways   map[string]Owner // who books the money of the shop's gateways
 	Customers  CustomerPolicy
 	Products   bool // make the items of the shop's products
+	// FirstOpenDay books what belongs in a closed period on the first day after
+	// it, instead of failing.
+	FirstOpenDay bool
 }
 
 // Options configures a Poster. Site, Memory and the desks' ReadBooks are needed.
@@ -105,7 +108,7 @@ type Poster struct {
 	common    *desk
 	desks     map[string]*desk
 	customers *directory
-	turns     turns
+	turns     *turns
 }
 
 // desk is a Desk at work.
@@ -124,7 +127,7 @@ func New(o Options) *Poster {
 	}
 	p := &Poster{
 		Options: o, common: newDesk(o.Desk, o.Now), desks: map[string]*desk{},
-		customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
+		turns: &turns{}, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
 	}
 	for source, d := range o.Desks {
 		p.desks[source] = newDesk(d, o.Now)
@@ -151,6 +154,16 @@ type Result struct {
 	Ignored   string       // nothing to book, and why
 	Note      string       // how it was done, when that is not the usual way
 	Warn      *fault.Error // it was done, but a person should know
+}
+
+// note adds to how it was done.
+func (r *Result) note(text string) {
+	switch {
+	case r.Note == "":
+		r.Note = text
+	case !strings.Contains(r.Note, text):
+		r.Note += "; " + text
+	}
 }
 
 func (r *Result) add(docs ...event.Document) { r.Documents = append(r.Documents, docs...) }

@@ -37,15 +37,18 @@ func (w *orderWork) revise(ctx context.Context) error {
 		return w.cancelledByHand(ctx)
 	case current.DocStatus == erpnext.Submitted && w.asWanted(current):
 		w.adopt(current, w.state.revision)
+		w.cover(w.order)
 		return w.touch(ctx)
-	case current.DocStatus == erpnext.Submitted && (w.desk.Orders.NoteEdits || behind(current)):
+	case current.DocStatus == erpnext.Submitted && w.desk.Orders.NoteEdits:
 		return w.leaveEdit(ctx)
+	case current.DocStatus == erpnext.Submitted && (behind(current) || len(w.state.supplements) > 0):
+		return w.editBehind(ctx, current)
 	}
 	keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder)
 	switch {
 	case err != nil:
 		return err
-	case !keyed: // the order number stands in for the key, and a successor needs both
+	case !keyed: // only a unique key keeps a successor from being made twice
 		return w.leaveEdit(ctx)
 	}
 	return w.replace(ctx, current)
@@ -67,9 +70,10 @@ func (w *orderWork) current(ctx context.Context) (erpnext.Stored, error) {
 func behind(so erpnext.Stored) bool { return so.PerBilled.IsPositive() || so.PerDelivered.IsPositive() }
 
 // asWanted reports whether a submitted Sales Order is already what the order
-// asks for, when the memory does not say what it was made from.
+// asks for, when the memory does not say what it was made from, or says it in
+// the words of an older release.
 func (w *orderWork) asWanted(so erpnext.Stored) bool {
-	if w.state.booked != "" {
+	if strings.HasPrefix(w.state.booked, bookedBy) {
 		return false
 	}
 	wanted, err := w.books.SalesOrder(w.order, w.key, so.Customer, w.items.code)
@@ -86,6 +90,7 @@ func (w *orderWork) redraft(ctx context.Context) error {
 		return err
 	}
 	w.adopt(d.stored, w.state.revision)
+	w.cover(w.order)
 	return w.alive(ctx, w.order.Note, nil)
 }
 
@@ -94,16 +99,20 @@ func (w *orderWork) leaveEdit(ctx context.Context) error {
 	if credited, err := w.creditedInstead(ctx); credited || err != nil {
 		return err
 	}
-	text := fmt.Sprintf("The order was edited in the shop; its total there is now %s. This Sales Order was not changed.", w.order.Total)
-	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, text); err != nil {
+	if err := w.commentEdit(ctx); err != nil {
 		return err
 	}
-	w.result.Note = "the edit is noted on the Sales Order, which stays as it is"
+	w.result.note("the edit is noted on the Sales Order, which stays as it is")
 	return w.alive(ctx, "", &fault.Error{
 		Kind: fault.Mismatch, Op: "posting.order", Cause: "an order was edited that cannot be replaced",
 		Hint: "the shop's total of " + w.state.name + " is now " + w.order.Total.String() +
 			": goods or invoices stand behind it, or the sheet asks for notes. Additions need a second Sales Order, removals a credit note",
 	})
+}
+
+func (w *orderWork) commentEdit(ctx context.Context) error {
+	text := fmt.Sprintf("The order was edited in the shop; its total there is now %s. This Sales Order was not changed.", w.order.Total)
+	return w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, text)
 }
 
 // replace puts a successor in the place of the Sales Order, which is submitted
@@ -138,8 +147,9 @@ func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
 		return err
 	}
 	w.adopt(d.stored, next)
+	w.cover(w.order)
 	w.state.next = 0
-	w.result.Note = "the order was edited: " + d.stored.Name + " took the place of " + old.Name
+	w.result.note("the order was edited: " + d.stored.Name + " took the place of " + old.Name)
 	if err := w.alive(ctx, w.order.Note, nil); err != nil {
 		return err
 	}
@@ -188,7 +198,7 @@ func (w *orderWork) retire(ctx context.Context, successor string) (bool, error) 
 		return false, err
 	}
 	w.state.next, w.state.relink = 0, nil
-	return true, w.leaveEdit(ctx)
+	return true, w.editBehind(ctx, erpnext.Stored{Name: w.state.name})
 }
 
 // refusesToGo reports whether ERPNext will not cancel a document: others link
@@ -245,7 +255,12 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 // relink books the payments of the predecessor again, against the successor.
 func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
 	m := &move{from: w.state.name, to: so, left: baseTotal(so).Decimal}
+	var loose []string
 	for _, name := range w.state.relink {
+		if !m.left.IsPositive() { // it stays on account, for an edit that asks for more
+			loose = append(loose, name)
+			continue
+		}
 		err := w.repay(ctx, name, m)
 		switch fault.KindOf(err) {
 		case fault.Rejected, fault.Rights:
@@ -257,7 +272,10 @@ func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
 		}
 	}
 	w.state.relink = nil
-	return w.tied(ctx, w.keys()...)
+	if err := w.tied(ctx, w.keys()...); err != nil {
+		return err
+	}
+	return w.addLoose(ctx, loose, w.keys()...)
 }
 
 // unlinked tells that a payment was not linked to the successor. Its money is

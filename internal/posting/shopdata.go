@@ -3,10 +3,15 @@ package posting
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
 )
 
 // CustomerUpdate is what becomes of a customer that exists already.
@@ -19,10 +24,11 @@ const (
 	KeepCustomers      CustomerUpdate = "never"
 )
 
-// CustomerPolicy says what a shop's customers are good for without an order.
+// CustomerPolicy says how a shop's customers are made and kept.
 type CustomerPolicy struct {
-	FromShop bool // make and update customers that the shop tells of
-	Update   CustomerUpdate
+	FromShop    bool           // make and update customers that the shop tells of without an order
+	Update      CustomerUpdate // of one that exists, by the shop or by an order
+	OnePerGuest bool           // each order without an account makes a customer of its own
 }
 
 // Customer brings ERPNext's customer to what the shop says of it, where the
@@ -50,44 +56,81 @@ func (p *Poster) Customer(ctx context.Context, origin Origin, party commerce.Par
 	if err != nil {
 		return r, err
 	}
-	existed := f.name != ""
 	made, err := p.ensureCustomer(ctx, f, &r)
-	if err != nil || !existed || desk.Customers.Update == KeepCustomers {
-		return desk.settled(r, err)
+	if err == nil {
+		err = p.updateCustomer(ctx, made.name, f, desk.Customers.Update, &r)
 	}
-	err = p.updateCustomer(ctx, made.name, f.wanted, desk.Customers.Update)
 	return desk.settled(r, err)
 }
 
-// updateCustomer changes what people read of a customer.
-func (p *Poster) updateCustomer(ctx context.Context, name string, wanted erpnext.Customer, how CustomerUpdate) error {
-	var now erpnext.Customer
+// updateCustomer brings a customer that existed to what the shop says of it
+// now, if that is not what it said last: asking ERPNext at every order would
+// cost a request each. What was said is remembered as a digest.
+func (p *Poster) updateCustomer(ctx context.Context, name string, f found, how CustomerUpdate, r *Result) error {
+	if f.name == "" || f.wanted.Key == "" || f.said == f.heard || how == KeepCustomers {
+		return nil
+	}
+	if how == FillCustomers && f.wanted.TaxID == "" && len(f.wanted.Extra) == 0 {
+		return nil // a name is never empty in ERPNext
+	}
+	var now map[string]any
 	if err := p.Site.Get(ctx, erpnext.DocCustomer, name, &now); err != nil {
 		return err
 	}
 	fields := map[string]any{}
-	for field, value := range map[string]struct{ now, wanted string }{
-		"customer_name": {now.CustomerName, wanted.CustomerName}, "tax_id": {now.TaxID, wanted.TaxID},
-		"customer_group": {now.CustomerGroup, wanted.CustomerGroup}, "territory": {now.Territory, wanted.Territory},
-	} {
-		if value.wanted != "" && value.now != value.wanted && (value.now == "" || how == OverwriteCustomers && field != "customer_group" && field != "territory") {
-			fields[field] = value.wanted
+	for field, wanted := range changeable(f.wanted) {
+		has := text(now[field])
+		if wanted := text(wanted); wanted != "" && wanted != has && (has == "" || how == OverwriteCustomers) {
+			fields[field] = wanted
 		}
 	}
-	if len(fields) == 0 {
-		return nil
+	if len(fields) > 0 {
+		if err := p.Site.Update(ctx, erpnext.DocCustomer, name, fields, nil); err != nil {
+			return err
+		}
 	}
-	return p.Site.Update(ctx, erpnext.DocCustomer, name, fields, nil)
+	r.add(customerDocument(name, f))
+	return nil
 }
 
-// Product makes the items of a shop's product that are missing in ERPNext,
-// where the sheet asks for that. Items that exist are the merchant's: neither
-// their names nor their prices are changed.
+// changeable are what people read of a customer, and the sheet's own fields.
+func changeable(c erpnext.Customer) map[string]any {
+	fields := map[string]any{"customer_name": c.CustomerName, "tax_id": c.TaxID}
+	maps.Copy(fields, c.Extra)
+	return fields
+}
+
+// text is a field's value as ERPNext's answer and our own wish have it alike.
+func text(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// customerDigest sums up what a shop says of a customer that may be updated.
+func customerDigest(c erpnext.Customer) string {
+	var d digest
+	fields := changeable(c)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		d.add(name, fields[name])
+	}
+	return d.sum()
+}
+
+func customerDocument(name string, f found) event.Document {
+	return event.Document{DocType: erpnext.DocCustomer, Name: name, Key: f.wanted.Key, Data: map[string]string{"said": f.said}}
+}
+
+// Product brings the items of a shop's product to what the shop says of it,
+// where the sheet asks for that: those that exist get its title, those that are
+// missing are made if items.create says so. Prices, groups and codes are the
+// merchant's. Only the newest of what the shop says counts.
 func (p *Poster) Product(ctx context.Context, origin Origin, product commerce.Product) (Result, error) {
 	desk := p.desk(origin)
 	switch {
 	case !desk.Products:
-		return Result{Ignored: "products are not booked: set products to on in the mapping sheet to make their items"}, nil
+		return Result{Ignored: "products are not booked: set products to on in the mapping sheet to keep their items"}, nil
 	case product.Deleted:
 		return Result{Ignored: "the shop deleted the product: ERPNext's items stay, with their documents"}, nil
 	}
@@ -95,20 +138,54 @@ func (p *Poster) Product(ctx context.Context, origin Origin, product commerce.Pr
 	if err != nil {
 		return Result{}, err
 	}
-	if books.Items.Create == nil {
-		return Result{Ignored: "missing items are not made: set items.create in the mapping sheet"}, nil
+	key := origin.Key("product", product.ID)
+	end, err := p.turns.take(ctx, key)
+	if err != nil {
+		return Result{}, err
 	}
+	defer end()
+	version := product.UpdatedAt.UTC().Format(time.RFC3339Nano)
+	last, ok, err := p.Memory.Document(ctx, erpnext.DocItem, key)
+	switch {
+	case err != nil:
+		return Result{}, memoryError("posting.product", err)
+	case ok && last.Data["version"] >= version:
+		return Result{Note: "what the shop says of the product is in ERPNext already"}, nil
+	}
+	r := Result{}
+	made, renamed, err := p.keepItems(ctx, books, product)
+	if err == nil {
+		r.Note = fmt.Sprintf("items: %d made, %d renamed", made, renamed)
+		err = memoryError("posting.product", p.Memory.Remember(ctx, "", event.Document{DocType: erpnext.DocItem, Key: key, Data: map[string]string{"version": version}}))
+	}
+	return desk.settled(r, err)
+}
+
+// keepItems names the items of a product's variants, and makes those that are
+// missing.
+func (p *Poster) keepItems(ctx context.Context, books mapping.Books, product commerce.Product) (made, renamed int, err error) {
 	var lines []commerce.Line
 	for _, v := range product.Variants {
 		lines = append(lines, commerce.Line{SKU: v.SKU, VariantID: v.ID, Title: v.Title})
 	}
 	known := itemBook{}
-	if err := known.ask(ctx, p.Site, books, lines); err != nil {
-		return Result{}, err
+	names, err := known.ask(ctx, p.Site, books, lines)
+	if err != nil {
+		return 0, 0, err
 	}
-	made, err := p.makeItems(ctx, books, known, lines)
-	r := Result{Note: fmt.Sprintf("%d items made", made)}
-	return desk.settled(r, err)
+	for _, line := range lines {
+		code, ok := books.ItemOf(line, known.code)
+		name := books.ItemName(line)
+		if !ok || name == "" || names[code] == name {
+			continue
+		}
+		if err := p.Site.Update(ctx, erpnext.DocItem, code, map[string]any{"item_name": name}, nil); err != nil {
+			return 0, renamed, err
+		}
+		renamed++
+	}
+	made, err = p.makeItems(ctx, books, known, lines)
+	return made, renamed, err
 }
 
 // alreadyThere reports whether somebody made a document in the meantime.

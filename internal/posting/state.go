@@ -27,6 +27,7 @@ const (
 	closed    phase = "closed"    // its Sales Order was closed: the shop cancelled it too late
 	cancelled phase = "cancelled" // its Sales Order was cancelled by us
 	unmade    phase = "unmade"    // it was cancelled before anything was made
+	skipped   phase = "skipped"   // it is not booked, as the mapping sheet says
 	byHand    phase = "by_hand"   // a person cancelled its Sales Order: it stays so
 )
 
@@ -39,6 +40,7 @@ type orderState struct {
 	booked  string // digest of what that snapshot books
 	said    string // digest of what else it says of the Sales Order
 	note    string // digest of the note that was last written down
+	extra   string // digest of the sheet's own fields
 
 	revision int // of the newest Sales Order; 0 = the first, else 2, 3, …
 	// next is the revision that is taking the place of the newest one, and
@@ -46,6 +48,13 @@ type orderState struct {
 	// first document is cancelled, so that whoever comes after a crash goes on.
 	next   int
 	relink []string
+
+	// covered are the pieces of each line that stand in ERPNext, as "id quantity"
+	// lines, and coveredTotal what they come to; supplements are the Sales Orders
+	// beside the newest one.
+	covered      string
+	coveredTotal string
+	supplements  []string
 
 	customer string
 	currency string
@@ -57,6 +66,7 @@ func (s orderState) data() map[string]string {
 	all := map[string]string{
 		"phase": string(s.phase), "version": s.version, "booked": s.booked, "said": s.said, "note": s.note,
 		"revision": number(s.revision), "next": number(s.next), "relink": strings.Join(s.relink, "\n"),
+		"extra": s.extra, "covered": s.covered, "covered_total": s.coveredTotal, "supplements": strings.Join(s.supplements, "\n"),
 		"customer": s.customer, "currency": s.currency, "grand_total": s.total, "base_grand_total": s.base,
 	}
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
@@ -69,6 +79,7 @@ func (s orderState) data() map[string]string {
 func Impersonal() []string {
 	return []string{
 		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total",
+		"extra", "covered", "covered_total", "supplements",
 		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, "names", "id", "gross", "fee", "net", "order", dataFile,
 	}
 }
@@ -83,6 +94,10 @@ func readState(doc event.Document) orderState {
 	s.next, _ = strconv.Atoi(doc.Data["next"])
 	if text := doc.Data["relink"]; text != "" {
 		s.relink = strings.Split(text, "\n")
+	}
+	s.extra, s.covered, s.coveredTotal = doc.Data["extra"], doc.Data["covered"], doc.Data["covered_total"]
+	if text := doc.Data["supplements"]; text != "" {
+		s.supplements = strings.Split(text, "\n")
 	}
 	if s.phase == unknown && s.name != "" {
 		s.phase = live
@@ -114,6 +129,11 @@ func version(o commerce.Order) string {
 	return at.Format("2006-01-02T15:04:05.000000000") + "/" + ended + "/" + booked(o) + said(o) + noted(o)
 }
 
+// bookedBy begins the digest of an order. Whoever changes what the digest is
+// made of, or what the rows of a Sales Order are, counts it up: the digests of
+// orders from before then say nothing, and their rows in ERPNext are asked.
+const bookedBy = "2:"
+
 // booked digests what of an order makes the rows of its Sales Order. The
 // sheet has no part in it: a changed sheet must not remake old orders.
 func booked(o commerce.Order) string {
@@ -132,7 +152,7 @@ func booked(o commerce.Order) string {
 			d.taxes(charge.Taxes)
 		}
 	}
-	return d.sum()
+	return bookedBy + d.sum()
 }
 
 func sortedLines(lines []commerce.Line) []commerce.Line {

@@ -81,7 +81,7 @@ func (w *orderWork) findMade(ctx context.Context) (bool, error) {
 // withdrawn remembers at once how the order ended: a payment of it that is
 // handled beside this event must not be allocated to it.
 func (w *orderWork) withdrawn(ctx context.Context, note string) error {
-	w.result.Note = also(note, w.result.Note)
+	w.result.note(note)
 	w.applied()
 	if w.state.name == "" {
 		w.result.Documents = nil // there is no document to show
@@ -100,6 +100,9 @@ func (w *orderWork) drop(ctx context.Context) error {
 }
 
 func (w *orderWork) cancelOrClose(ctx context.Context, current erpnext.Stored) error {
+	if err := w.withdrawSupplements(ctx); err != nil {
+		return err
+	}
 	payments, err := w.paymentsOf(ctx, current.Name)
 	if err != nil {
 		return err
@@ -145,7 +148,7 @@ func (w *orderWork) leaveCancellation(ctx context.Context) error {
 	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "The order was cancelled in the shop. This Sales Order was not changed."); err != nil {
 		return err
 	}
-	w.result.Note = "the cancellation is noted on the Sales Order, which stays as it is"
+	w.result.note("the cancellation is noted on the Sales Order, which stays as it is")
 	return w.alive(ctx, "", &fault.Error{
 		Kind: fault.Waiting, Op: "posting.order", Cause: "an order was cancelled in the shop and is to be cancelled by hand",
 		Hint: "cancel or close " + w.state.name + " in ERPNext, as the mapping sheet leaves it to you",

@@ -38,8 +38,9 @@ func (d *Desk) Handle(ctx context.Context, ev event.Event, p commerce.Privacy, e
 		r.person = Person{Source: ev.Source}
 		return r.redact(ctx, "privacy.redact_shop", "everything stored of the shop")
 	case commerce.ShopUninstalled:
-		return r.answer("privacy.uninstalled", "the shop's webhooks have ended: the app was uninstalled",
-			"if that was not meant, install the app again and register its webhooks; else remove the source's secrets. In 48 hours the shop asks to erase what is stored of it"), nil
+		return r.answer("privacy.uninstalled", "the shop's webhooks have ended: the app was uninstalled; the source is paused, and what it sends is kept",
+			"if that was not meant, install the app again, register its webhooks and run server resume "+r.event.Source+
+				". Else remove the source's secrets later: in 48 hours the shop asks to erase what is stored of it, which is done once the source is resumed"), nil
 	default:
 		return Answer{}, fault.New(fault.Undecodable, "privacy.handle", "no such kind of request")
 	}

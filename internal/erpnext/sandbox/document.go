@@ -240,7 +240,9 @@ func (t *tx) adoptRow(d, row doc, field string, i int) {
 	if row["creation"] == nil {
 		t.stampRow(row, t.now())
 	}
-	row["idx"] = int64(i + 1)
+	if cint(row["idx"]) == 0 { // a row keeps its number when one before it goes
+		row["idx"] = int64(i + 1)
+	}
 	row["parent"], row["parentfield"], row["parenttype"] = d["name"], field, d["doctype"]
 	row["docstatus"] = d["docstatus"]
 }

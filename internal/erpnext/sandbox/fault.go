@@ -32,6 +32,9 @@ type faultKind struct {
 	instead                           func() *failure // answered in place of serving
 	covers                            func() *failure // answered in place of the real answer, after the commit
 	writesOnly                        bool
+	// sourceOfPut is the app that a refused PUT names: a change of a document
+	// gets into ERPNext's code before it is refused, a create does not.
+	sourceOfPut string
 }
 
 var faultKinds = map[string]faultKind{
@@ -46,8 +49,8 @@ var faultKinds = map[string]faultKind{
 	}},
 	"504-html":     {instead: func() *failure { return proxyPage(http.StatusGatewayTimeout, "504 Gateway Time-out") }},
 	"db-down":      {instead: func() *failure { return proxyPage(http.StatusInternalServerError, "Internal Server Error") }},
-	"deadlock-500": {instead: func() *failure { return deadlock(http.StatusInternalServerError) }},
-	"deadlock-508": {instead: func() *failure { return deadlock(http.StatusLoopDetected) }},
+	"deadlock-500": {sourceOfPut: inApp, instead: func() *failure { return deadlock(http.StatusInternalServerError) }},
+	"deadlock-508": {sourceOfPut: inApp, instead: func() *failure { return deadlock(http.StatusLoopDetected) }},
 	"lock-timeout": {instead: func() *failure {
 		return bare("QueryTimeoutError", "(1205, 'Lock wait timeout exceeded; try restarting transaction')")
 	}},
@@ -56,7 +59,7 @@ var faultKinds = map[string]faultKind{
 	"maintenance": {instead: func() *failure {
 		return bare("SessionStopped", "Session Stopped")
 	}},
-	"read-only": {writesOnly: true, instead: func() *failure {
+	"read-only": {writesOnly: true, sourceOfPut: inApp, instead: func() *failure {
 		return throw("InReadOnlyMode", "Site is running in read only mode for maintenance or site update, this action can not be performed right now. "+
 			"Please try again later.").titled("In Read Only Mode")
 	}},
@@ -71,6 +74,9 @@ var faultKinds = map[string]faultKind{
 		return f
 	}},
 }
+
+// FaultKinds are all kinds of faults, sorted.
+func FaultKinds() []string { return slices.Sorted(maps.Keys(faultKinds)) }
 
 func deadlock(status int) *failure {
 	f := bare("QueryDeadlockError", "(1213, 'Deadlock found when trying to get lock; try restarting transaction')")
@@ -139,7 +145,7 @@ func (f *Fault) set(key, value string) error {
 			value = "deadlock-500"
 		}
 		if _, ok := faultKinds[value]; !ok {
-			return fmt.Errorf("no such kind: %q (there are: %s)", value, strings.Join(slices.Sorted(maps.Keys(faultKinds)), ", "))
+			return fmt.Errorf("no such kind: %q (there are: %s)", value, strings.Join(FaultKinds(), ", "))
 		}
 		f.Kind = value
 	case "rate":
@@ -230,7 +236,11 @@ func (f *activeFault) after(r *http.Request, a *answer) (bool, bool) {
 	}
 	switch {
 	case kind.instead != nil:
-		*a = f.answer(kind.instead())
+		failed := kind.instead()
+		if r.Method == http.MethodPut {
+			failed.source = kind.sourceOfPut
+		}
+		*a = f.answer(failed)
 		return true, false
 	case kind.covers != nil:
 		*a = f.answer(kind.covers())

@@ -457,26 +457,50 @@ func (c *call) makeSalesReturn() (any, error) {
 		return nil, err
 	}
 	d := unsaved(source)
-	maps.Copy(d, doc{"is_return": int64(1), "return_against": source["name"], "advances": []any{}, "status": "Draft", "set_posting_time": int64(0),
-		"posting_date": c.today(), "payment_schedule": []any{}})
+	maps.Copy(d, doc{"is_return": int64(1), "return_against": source["name"], "advances": []any{}, "status": "Draft", "set_posting_time": int64(1),
+		"posting_date": c.today(), "ignore_pricing_rule": int64(1), "select_print_heading": "Credit Note", "set_warehouse": "",
+		"__onload": doc{"load_after_mapping": true}})
 	for _, f := range c.types["Sales Invoice"].fields {
 		if f.custom {
 			delete(d, f.name)
 		}
 	}
-	for _, row := range rows(d, "items") {
-		row["sales_invoice_item"] = row["name"]
+	d["payment_schedule"] = mapped(source, "payment_schedule", func(_, row doc) {
+		for _, name := range []string{"payment_amount", "base_payment_amount", "outstanding", "base_outstanding"} {
+			row[name] = 0.0
+		}
+		row["discount_type"] = "Percentage"
+	})
+	d["items"] = mapped(source, "items", func(old, row doc) {
+		row["sales_invoice_item"] = old["name"]
 		row["qty"], row["stock_qty"] = -flt(row["qty"]), -flt(row["stock_qty"])
-		delete(row, "name")
+	})
+	d["taxes"] = mapped(source, "taxes", func(_, row doc) { row["tax_amount"] = -flt(row["tax_amount"]) })
+	out, err := c.finishMapped(d)
+	if err != nil {
+		return nil, err
 	}
-	for _, row := range rows(d, "taxes") {
-		row["tax_amount"] = -flt(row["tax_amount"])
-		delete(row, "name")
+	for _, name := range []string{"po_no", "remarks", "tax_category", "due_date"} { // not copied
+		delete(out, name)
 	}
-	return c.finishMapped(d)
+	for _, row := range rows(out, "items") {
+		delete(row, "image")
+	}
+	return out, nil
 }
 
-func (c *call) finishMapped(d doc) (any, error) {
+// mapped are the rows of a table as those of a document that is not saved yet.
+func mapped(source doc, field string, change func(old, row doc)) []any {
+	list := []any{}
+	for _, old := range rows(source, field) {
+		row := unsaved(old)
+		change(old, row)
+		list = append(list, row)
+	}
+	return list
+}
+
+func (c *call) finishMapped(d doc) (doc, error) {
 	c.applyDefaults(c.types["Sales Invoice"], d)
 	if err := c.fillInvoice(d); err != nil {
 		return nil, err

@@ -8,6 +8,9 @@ func (t *tx) openBooks(d doc) error {
 	if frozen := text(t.setting("Accounts Settings", "acc_frozen_upto")); frozen != "" && date <= frozen {
 		return invalid("You are not authorized to add or update entries before %s", t.shownDate(frozen))
 	}
+	if err := t.openPeriod(d, date); err != nil {
+		return err
+	}
 	for _, year := range t.all("Fiscal Year") {
 		if str(year, "year_start_date") <= date && date <= str(year, "year_end_date") && cint(year["disabled"]) == 0 {
 			return nil
@@ -17,6 +20,28 @@ func (t *tx) openBooks(d doc) error {
 	f.source, f.raw = inApp, true
 	f.message = &message{text: f.text}
 	return f
+}
+
+// openPeriod refuses what an Accounting Period or a Period Closing Voucher has
+// closed (erpnext/accounts/general_ledger.py).
+func (t *tx) openPeriod(d doc, date string) error {
+	for _, period := range t.all("Accounting Period") {
+		if str(period, "company") != str(d, "company") || date < str(period, "start_date") || date > str(period, "end_date") {
+			continue
+		}
+		for _, row := range rows(period, "closed_documents") {
+			if str(row, "document_type") == str(d, "doctype") && cint(row["closed"]) == 1 {
+				return refuse("ClosedAccountingPeriod", "You cannot create or cancel any accounting entries with in the closed Accounting Period <strong>%s</strong>", str(period, "name"))
+			}
+		}
+	}
+	for _, voucher := range t.all("Period Closing Voucher") {
+		end := str(voucher, "period_end_date")
+		if cint(voucher["docstatus"]) == 1 && str(voucher, "company") == str(d, "company") && date <= end {
+			return invalid("Books have been closed till the period ending on %s", t.shownDate(end))
+		}
+	}
+	return nil
 }
 
 // shownDate is a date in the site's format, mm-dd-yyyy.

@@ -563,13 +563,19 @@ func (c *call) getPaymentEntry() (any, error) {
 		outstanding = flt(target["outstanding_amount"])
 	}
 	bank := cmp.Or(str(c.form, "bank_account"), str(c.company(str(target, "company")), "default_bank_account"))
-	d := doc{"doctype": "Payment Entry", "payment_type": "Receive", "company": target["company"], "party_type": "Customer", "party": party,
+	row := doc{"doctype": "Payment Entry Reference", "reference_doctype": dt, "reference_name": name, "allocated_amount": outstanding, "idx": int64(1),
+		"docstatus": int64(0), "parentfield": "references", "parenttype": "Payment Entry", "modified": c.now(), "modified_by": c.user.name, "__islocal": int64(1)}
+	d := doc{"doctype": "Payment Entry", "owner": c.user.name, "idx": int64(0), "reference_date": c.today(), "payment_type": "Receive", "company": target["company"], "party_type": "Customer", "party": party,
 		"paid_from": account, "paid_to": bank, "paid_amount": outstanding, "received_amount": outstanding, "docstatus": int64(0), "posting_date": c.today(),
-		"references": []any{doc{"doctype": "Payment Entry Reference", "reference_doctype": dt, "reference_name": name, "allocated_amount": outstanding, "idx": int64(1)}},
+		"references": []any{row},
 		"__islocal":  int64(1), "__unsaved": int64(1)}
 	c.applyDefaults(c.types["Payment Entry"], d)
 	if err := runAll(c.tx, d, (*tx).fillPaymentParty, (*tx).fillPaymentAccounts, (*tx).fillReferences, (*tx).fillExchangeRates, (*tx).sumPayment); err != nil {
 		return nil, err
 	}
+	for _, name := range []string{"paid_amount_after_tax", "received_amount_after_tax", "base_paid_amount_after_tax", "base_received_amount_after_tax"} {
+		d[name] = 0.0 // filled when it is saved
+	}
+	castAll(c.types, c.types["Payment Entry"], d)
 	return c.renderWith(d, false), nil
 }

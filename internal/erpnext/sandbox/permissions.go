@@ -44,6 +44,8 @@ var permissionTable = map[string]string{
 	"Country":                          "System Manager:rwcd, All:r",
 	"Language":                         "System Manager:rwcd, All:r",
 	"Fiscal Year":                      "System Manager:rwcd, Accounts Manager:rwc, Sales User:r, Accounts User:r, Stock User:r",
+	"Accounting Period":                "System Manager:rwcd, Accounts Manager:rwcd, Accounts User:r",
+	"Period Closing Voucher":           "System Manager:rwcdsxa, Accounts Manager:rwcdsxa",
 	"GL Entry":                         "Accounts User:r, Accounts Manager:r, Auditor:r",
 	"Bin":                              "Sales User:r, Purchase User:r, Stock User:r",
 	"Sales Taxes and Charges Template": "Sales User:r, Accounts User:r, Accounts Manager:rwcd, Sales Master Manager:rwcd",
@@ -182,4 +184,21 @@ func (t *tx) deniedLink(d doc) (*field, string) {
 		}
 	}
 	return nil, ""
+}
+
+// Grant gives a role a right on a DocType, as an administrator does in the Role
+// Permissions Manager.
+func (s *Site) Grant(doctype, role, right string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.perms[doctype] == nil {
+		return fmt.Errorf("sandbox: no permissions of %q", doctype)
+	}
+	has := s.perms[doctype][role]
+	if has == nil {
+		has = rights{}
+		s.perms[doctype][role] = has
+	}
+	has[right] = true
+	return nil
 }

@@ -47,10 +47,13 @@ type call struct {
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	record := Request{Method: r.Method, Path: r.URL.Path, DocType: doctypeOf(r.URL.Path), At: s.opts.Now()}
 	fault := s.nextFault(r, record.DocType)
-	defer func() { s.remember(record) }()
+	s.busy.Add(1)
+	defer func() { s.remember(record); s.busy.Add(-1) }()
+	// Read before any wait: a client that gives up does not take back what it sent.
+	raw, readErr := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	var a answer
 	if fault.before(r) {
-		a = s.serveOnce(r)
+		a = s.serveOnce(r, raw, readErr)
 	}
 	record.Status = a.status
 	replaced, drop := fault.after(r, &a)
@@ -65,7 +68,7 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serveOnce is the site without its faults.
-func (s *Site) serveOnce(r *http.Request) answer {
+func (s *Site) serveOnce(r *http.Request, raw []byte, readErr error) answer {
 	if line := len(r.Method) + len(r.URL.RequestURI()) + len("  HTTP/1.1"); line > maxRequestLine {
 		return serverPage(http.StatusBadRequest, "Bad Request", fmt.Sprintf("Request Line is too large (%d &gt; %d)", line, maxRequestLine))
 	}
@@ -81,8 +84,7 @@ func (s *Site) serveOnce(r *http.Request) answer {
 	if host := siteName(r); s.opts.Hosts != nil && !slices.Contains(s.opts.Hosts, host) {
 		return s.failed(nil, htmlPage(http.StatusNotFound, "Not Found", host+" does not exist"))
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err == nil && len(raw) > maxBody {
+	if readErr == nil && len(raw) > maxBody {
 		return s.failed(nil, htmlPage(http.StatusRequestEntityTooLarge, "Request Entity Too Large",
 			"The data value transmitted exceeds the capacity limit."))
 	}
@@ -140,10 +142,20 @@ func (c *call) serve() (answer, error) {
 	if cmd := str(c.form, "cmd"); cmd != "" {
 		return c.method(cmd)
 	}
-	if c.request.URL.Path == "/app" {
+	switch desk := c.deskPath(); c.request.URL.Path {
+	case desk:
 		return c.desk()
+	case "/app": // moved in version 16
+		return answer{status: http.StatusMovedPermanently, kind: kindHTML, headers: map[string]string{"Location": desk}}, nil
 	}
 	return c.route()
+}
+
+func (s *Site) deskPath() string {
+	if s.opts.Version >= 16 {
+		return "/desk"
+	}
+	return "/app"
 }
 
 // desk is the page that people open: it carries the site's defaults for its
@@ -159,6 +171,13 @@ func (c *call) desk() (answer, error) {
 	boot, err := json.Marshal(doc{"sysdefaults": defaults})
 	if err != nil {
 		return answer{}, err
+	}
+	if c.opts.Version == 14 { // as a text, to be parsed
+		inner, err := json.Marshal(string(boot))
+		if err != nil {
+			return answer{}, err
+		}
+		boot = []byte("JSON.parse(" + string(inner) + ")")
 	}
 	page := "<!DOCTYPE html>\n<html>\n<script>\nfrappe.boot = " + string(boot) + ";\n</script>\n</html>\n"
 	return answer{status: http.StatusOK, kind: kindHTML, body: []byte(page)}, nil

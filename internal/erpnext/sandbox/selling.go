@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -214,7 +215,23 @@ func (t *tx) fillItem(d, row doc) error {
 		row["conversion_factor"] = 1.0
 	}
 	row["grant_commission"] = item["grant_commission"]
-	return nil
+	return t.fillTaxRates(row)
+}
+
+// fillTaxRates gives a row the rates of its item tax template, by account
+// (erpnext/stock/get_item_details.py, get_item_tax_map).
+func (t *tx) fillTaxRates(row doc) error {
+	template := t.peek("Item Tax Template", str(row, "item_tax_template"))
+	if template == nil {
+		return nil
+	}
+	rates := map[string]float64{}
+	for _, tax := range rows(template, "taxes") {
+		rates[str(tax, "tax_type")] = flt(tax["tax_rate"])
+	}
+	data, err := json.Marshal(rates)
+	row["item_tax_rate"] = string(data)
+	return err
 }
 
 func (t *tx) defaultWarehouse(item doc) any {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +45,8 @@ type Site struct {
 	rand     *rand.Rand
 	seed     uint64
 	durable  *durable // nil = everything ends with the process
+
+	busy atomic.Int64 // requests being served
 
 	faultMu sync.Mutex
 	dice    *rand.Rand // of the faults
@@ -134,6 +137,10 @@ func (s *Site) remember(r Request) {
 	s.log[s.logNext] = r
 	s.logNext = (s.logNext + 1) % loggedRequests
 }
+
+// Busy is how many requests are being served, those among them whose clients
+// have given up.
+func (s *Site) Busy() int { return int(s.busy.Load()) }
 
 // Documents are deep copies of every document of a DocType, in the order they
 // were made.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -20,18 +21,18 @@ func (t *tx) inWords(amount float64, currency string) string {
 	if str(c, "number_format") == "#,###" {
 		decimals, units = 0, 1
 	}
-	scale := math.Pow10(decimals)
-	total := int64(math.Round(math.Abs(amount) * scale))
-	whole, part := total/int64(scale), total%int64(scale)
-	if units > 1 {
-		part = part * units / int64(scale)
+	// The formatting rounds the binary number itself: 2.675 is below the middle.
+	main, rest, _ := strings.Cut(strconv.FormatFloat(math.Abs(amount), 'f', decimals, 64), ".")
+	whole, part := cint(main), cint(rest)
+	if scale := int64(math.Pow10(decimals)); units > 1 {
+		part = part * units / scale
 	}
 	if part == 0 {
 		return fmt.Sprintf("%s %s only.", currency, numberWords(whole))
 	}
-	fraction, _, _ := strings.Cut(str(c, "fraction"), "[")
-	if whole == 0 {
-		return fmt.Sprintf("%s %s %s only.", currency, numberWords(part), fraction)
+	fraction := str(c, "fraction")
+	if whole == 0 { // frappe leaves the currency out
+		return fmt.Sprintf("%s %s only.", numberWords(part), fraction)
 	}
 	return fmt.Sprintf("%s %s and %s %s only.", currency, numberWords(whole), numberWords(part), fraction)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
+	"github.com/shopspring/decimal"
 )
 
 // Decode reads a stored event. Every orders/* topic that carries the whole order
@@ -67,26 +68,49 @@ var reasons = map[string]string{
 
 // order reads a whole order.
 func (s *Source) order(p strictjson.Place, ev event.Event) (commerce.Content, error) {
-	if field := filteredOut(p.Value()); field != "" {
+	id := p.Get("id")
+	field := filteredOut(p.Value())
+	switch {
+	case field != "" && s.api != nil && strictjson.PlainID(id.ID()):
+		return commerce.Content{Order: &commerce.Order{ID: id.ID()}, Partial: field}, nil // Complete reads it whole
+	case field != "":
 		return commerce.Content{}, &fault.Error{
 			Kind: fault.Undecodable, Op: "shopify.Decode", Cause: "the order has no " + field,
-			Hint: "the webhook subscription sends chosen fields only: remove include_fields from it, then let Shopify send the order again",
+			Hint: "the webhook subscription sends chosen fields only, or the app may not see customers: remove include_fields from the subscription (or add " +
+				strings.Join(everyOrderHas, ", ") + "), then let Shopify send the order again; or give this source an Admin API access token, and it reads the order itself",
 		}
 	}
-	if id := p.Get("id"); !strictjson.PlainID(id.ID()) {
+	if !strictjson.PlainID(id.ID()) {
 		id.Complain("is not a usable identifier")
 	}
 	return commerce.Content{Order: s.readOrder(p, ev.ReceivedAt)}, nil
 }
 
+// everyOrderHas are fields that every whole order has, if only as null, in
+// every version of the API, and that decide how it is booked. Addresses and
+// the customer are not among them: orders without them exist.
+var everyOrderHas = []string{
+	"id", "currency", "line_items", "total_price", "name", "subtotal_price", "total_tax", "total_discounts", "taxes_included", "tax_lines", "shipping_lines",
+	"created_at", "updated_at", "cancelled_at", "test", "financial_status", "discount_codes", "note", "note_attributes", "fulfillments",
+}
+
+// neverNull is how many of them are never null, the first ones.
+const neverNull = 4
+
 // filteredOut names a field that every whole order has and this one has not.
+// Of the fields that say who buys, a whole order has one at least.
 func filteredOut(order strictjson.Value) string {
-	for _, name := range []string{"id", "currency", "line_items", "total_price"} {
-		if !order.Has(name) {
+	for i, name := range everyOrderHas {
+		if kind := order.Get(name).Kind(); kind == strictjson.Absent || kind == strictjson.Null && i < neverNull {
 			return name
 		}
 	}
-	return ""
+	for _, name := range []string{"customer", "email", "contact_email"} {
+		if order.Get(name).Kind() != strictjson.Absent {
+			return ""
+		}
+	}
+	return "customer and email"
 }
 
 func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Order {
@@ -109,7 +133,7 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 		Test:          p.Get("test").Flag(),
 		Paid:          paidStates[p.Get("financial_status").Text()],
 		TaxesIncluded: p.Get("taxes_included").Flag(),
-		Customer:      readParty(p),
+		Customer:      s.readParty(p),
 		BillTo:        readAddress(p.Get("billing_address")),
 		ShipTo:        readAddress(p.Get("shipping_address")),
 		Lines:         lines,
@@ -129,6 +153,7 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 		o.ShopTotal = &total
 	}
 	o.TotalTax = readTotalTax(p, o, m)
+	leaveOutGifts(p, o, m)
 	readLabels(p, o)
 	s.readMoney(p, o, m)
 	return o
@@ -218,6 +243,64 @@ func readTotalTax(p strictjson.Place, o *commerce.Order, m purse) money.Amount {
 		sum = sum.Add(sumTaxes(charge.Taxes))
 	}
 	return sum
+}
+
+// leaveOutGifts takes money that was given back without goods out of the total:
+// the shop has subtracted it there, and nowhere else. It stands in the refunds'
+// adjustments, which tell of other things too, so that what the order's parts
+// come to decides.
+func leaveOutGifts(p strictjson.Place, o *commerce.Order, m purse) {
+	best := distance(o, o.Total)
+	total := o.Total
+	for _, given := range givenBack(p, m) {
+		if d := distance(o, total.Add(given)); d.LessThan(best) {
+			best, o.Total, o.GivenBack = d, total.Add(given), given
+		}
+	}
+}
+
+// givenBack is what the refunds' adjustments come to: those that belong to no
+// goods, and all of them, shipping too.
+func givenBack(p strictjson.Place, m purse) [2]money.Amount {
+	loose, all := money.Zero(m.currency), money.Zero(m.currency)
+	for _, refund := range p.Get("refunds").Each() {
+		for _, a := range refund.Get("order_adjustments").Each() {
+			amount := m.optional(a, "amount").Add(m.optional(a, "tax_amount")).Neg()
+			all = all.Add(amount)
+			if a.Get("kind").Text() == "refund_discrepancy" {
+				loose = loose.Add(amount)
+			}
+		}
+	}
+	return [2]money.Amount{loose, all}
+}
+
+// distance is how far a total is from what an order's parts come to, with or
+// without the taxes that the sales channel owes.
+func distance(o *commerce.Order, total money.Amount) decimal.Decimal {
+	parts, channel := o.Tip.Value(), decimal.Zero
+	add := func(net decimal.Decimal, taxes []commerce.Tax) {
+		parts = parts.Add(net)
+		for _, tax := range taxes {
+			switch {
+			case tax.ByChannel:
+				channel = channel.Add(tax.Amount.Value())
+			case !o.TaxesIncluded:
+				parts = parts.Add(tax.Amount.Value())
+			}
+		}
+	}
+	for _, line := range o.Lines {
+		add(line.UnitPrice.Value().Mul(decimal.NewFromInt(line.Quantity)).Sub(line.Discount.Value()), line.Taxes)
+	}
+	for _, charge := range slices.Concat(o.Shipping, o.Duties, o.Fees) {
+		add(charge.Price.Value().Sub(charge.Discount.Value()), charge.Taxes)
+	}
+	without := total.Value().Sub(parts).Abs()
+	if with := total.Value().Sub(parts.Add(channel)).Abs(); with.LessThan(without) && !o.TaxesIncluded {
+		return with
+	}
+	return without
 }
 
 func sumTaxes(taxes []commerce.Tax) money.Amount {

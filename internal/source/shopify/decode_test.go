@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
+	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
 )
 
 // wholeOrder has everything that this package reads: a discount across lines,
@@ -57,9 +58,23 @@ func eur(text string) money.Amount {
 	return a
 }
 
+// whole adds to an order what every order has and a test does not care about.
+func whole(body string) string {
+	object, err := strictjson.Parse([]byte(body))
+	if err != nil || !object.Has("line_items") && !object.Has("total_price") {
+		return body
+	}
+	for _, name := range append(slices.Clone(everyOrderHas[neverNull:]), "email") {
+		if object.Get(name).Kind() == strictjson.Absent {
+			body = strings.TrimSuffix(body, "}") + `,"` + name + `":null}`
+		}
+	}
+	return body
+}
+
 func decode(t testing.TB, topic, body string) (commerce.Content, error) {
 	t.Helper()
-	return source(t, secretA).Decode(event.Event{Topic: topic, Body: []byte(body), ReceivedAt: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)})
+	return source(t, secretA).Decode(event.Event{Topic: topic, Body: []byte(whole(body)), ReceivedAt: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)})
 }
 
 func mustDecode(t testing.TB, body string) *commerce.Order {

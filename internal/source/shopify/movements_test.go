@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -141,7 +142,7 @@ func TestDecodeBuyersMoney(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := s.Decode(event.Event{Topic: ordersCreate, Body: []byte(body)})
+	c, err := s.Decode(event.Event{Topic: ordersCreate, Body: []byte(whole(body))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func TestDecodeBuyersMoney(t *testing.T) {
 	if o := mustDecode(t, body); o.Currency != "AUD" || !o.Total.Equal(aud) || o.ShopTotal != nil {
 		t.Errorf("in the shop's money: %+v", o)
 	}
-	_, err = s.Decode(event.Event{Topic: ordersCreate, Body: []byte(`{"id":1,"order_number":1,"currency":"AUD","presentment_currency":"USD","total_price":"1.00","line_items":[]}`)})
+	_, err = s.Decode(event.Event{Topic: ordersCreate, Body: []byte(whole(`{"id":1,"order_number":1,"currency":"AUD","presentment_currency":"USD","total_price":"1.00","line_items":[]}`))})
 	if e := fault.As(err); e == nil || e.Cause != "total_price_set.presentment_money.amount is missing" {
 		t.Errorf("without the buyer's money: %v", err)
 	}
@@ -165,4 +166,31 @@ func amountIn(t *testing.T, text, currency string) money.Amount {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestDecodeMoneyGivenBack covers refunds that shrink the shop's total and none
+// of the order's parts.
+func TestDecodeMoneyGivenBack(t *testing.T) {
+	const body = `"total_price":"30.00","current_total_price":"%s","line_items":[{"id":1,"quantity":3,"current_quantity":%s,"price":"10.00"}],
+ "shipping_lines":[{"title":"Post","price":"%s"}],"refunds":[{"id":5,"order_adjustments":[%s]}]`
+	const gift, shipping = `{"kind":"refund_discrepancy","amount":"-4.00","tax_amount":"-1.00"}`, `{"kind":"shipping_refund","amount":"-3.00","tax_amount":"0.00"}`
+	tests := []struct{ name, total, pieces, post, adjustments, want, given string }{
+		{"nothing", "30.00", "3", "0.00", ``, "30", "0"},
+		{"a gift", "25.00", "3", "0.00", gift, "30", "5"},
+		{"goods", "20.00", "2", "0.00", ``, "20", "0"},
+		{"goods and a gift", "15.00", "2", "0.00", gift, "20", "5"},
+		{"shipping that the version does not shrink", "30.00", "3", "3.00", shipping, "33", "3"},
+		{"shipping that is gone from its line", "30.00", "3", "0.00", shipping, "30", "0"},
+		{"both", "25.00", "3", "3.00", gift + "," + shipping, "33", "8"},
+		{"less than the goods were worth", "22.00", "2", "0.00", `{"kind":"refund_discrepancy","amount":"2.00","tax_amount":"0.00"}`, "20", "-2"},
+		{"a total that says nothing of it", "30.00", "3", "0.00", gift, "30", "0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			o := mustDecode(t, `{"id":1,"currency":"EUR",`+fmt.Sprintf(body, tt.total, tt.pieces, tt.post, tt.adjustments)+`}`)
+			if o.Total.Value().String() != tt.want || o.GivenBack.Value().String() != tt.given {
+				t.Errorf("total %s with %s given back, want %s with %s", o.Total, o.GivenBack, tt.want, tt.given)
+			}
+		})
+	}
 }

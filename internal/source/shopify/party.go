@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // counter, a draft without a customer, or a shop whose app may not see
 // customers (the names are then null). What the customer record does not tell
 // is taken from the billing address, then from the delivery address.
-func readParty(order strictjson.Place) *commerce.Party {
+func (s *Source) readParty(order strictjson.Place) *commerce.Party {
 	customer := order.Get("customer")
 	billing, home, delivery := order.Get("billing_address"), customer.Get("default_address"), order.Get("shipping_address")
 	party := commerce.Party{
@@ -35,7 +36,7 @@ func readParty(order strictjson.Place) *commerce.Party {
 	if party.ID+party.Email+party.FirstName+party.LastName+party.Company == "" {
 		return nil
 	}
-	party.TaxID = readTaxID(order)
+	party.TaxID, party.CompanyID = s.readTaxID(order), order.Get("company").Get("id").ID()
 	party.TaxExempt = customer.Get("tax_exempt").Flag()
 	party.Tags, party.Note = readTags(customer.Get("tags").Text()), customer.Get("note").Text()
 	party.UpdatedAt = customer.Get("updated_at").Time()
@@ -47,17 +48,19 @@ func readParty(order strictjson.Place) *commerce.Party {
 	return &party
 }
 
-// taxIDNames are the names under which shops note a buyer's VAT number on the
-// order. Others could be anything.
-var taxIDNames = []string{"vat_id", "vat_number", "vat number", "tax_id", "tax number"}
-
-func readTaxID(order strictjson.Place) string {
+// readTaxID reads the buyer's VAT number: the company's, else what the shop's
+// theme noted on the order under one of the configured names, best first.
+// Others could be anything.
+func (s *Source) readTaxID(order strictjson.Place) string {
 	if id := order.Get("company").Get("tax_id").Text(); id != "" {
 		return id
 	}
-	for name, value := range readPairs(order.Get("note_attributes")) {
-		if slices.Contains(taxIDNames, strings.ToLower(name)) {
-			return value
+	notes := readPairs(order.Get("note_attributes"))
+	for _, wanted := range s.taxIDNames {
+		for _, name := range slices.Sorted(maps.Keys(notes)) {
+			if strings.EqualFold(name, wanted) && notes[name] != "" {
+				return notes[name]
+			}
 		}
 	}
 	return ""

@@ -10,6 +10,7 @@
 package shopify
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -40,6 +41,18 @@ type Options struct {
 	BuyersMoney bool
 	// Tests lets test transactions through.
 	Tests bool
+	// TaxIDNames are the names of note attributes that hold a buyer's VAT number.
+	TaxIDNames []string
+	// Shop is the shop's address, acme.myshopify.com; "" = any. A delivery that
+	// names another one is refused.
+	Shop string
+	// APIToken is an Admin API access token of the shop, APIURL where that API
+	// is (https://acme.myshopify.com): orders of which a subscription sends
+	// chosen fields only are then read whole.
+	APIToken string
+	APIURL   string
+	// Transport, if any, carries the calls to the API.
+	Transport http.RoundTripper
 }
 
 // Source opens and decodes the deliveries of one shop.
@@ -47,6 +60,9 @@ type Source struct {
 	secrets     secrets.Set
 	buyersMoney bool
 	tests       bool
+	taxIDNames  []string
+	shop        string
+	api         *api // nil = there is nobody to ask
 }
 
 // New makes a source. It refuses to be without a secret, or with an empty one.
@@ -55,7 +71,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{secrets: set, buyersMoney: o.BuyersMoney, tests: o.Tests}, nil
+	return &Source{secrets: set, buyersMoney: o.BuyersMoney, tests: o.Tests, taxIDNames: o.TaxIDNames, shop: o.Shop, api: newAPI(o)}, nil
 }
 
 // Provider is "shopify".
@@ -73,6 +89,9 @@ func (s *Source) Open(_ context.Context, h http.Header, body []byte, _ time.Time
 	slot, ok := s.verify(h.Values(names.of("Hmac-Sha256")), body)
 	if !ok {
 		return event.Event{}, fault.New(fault.BadSignature, "shopify.Open", "no secret gives the signature")
+	}
+	if shop := h.Get(names.of("Shop-Domain")); s.shop != "" && shop != "" && !strings.EqualFold(shop, s.shop) {
+		return event.Event{}, fault.New(fault.BadSignature, "shopify.Open", "the delivery is another shop's")
 	}
 	object, err := strictjson.Parse(body)
 	if err != nil {
@@ -111,7 +130,7 @@ func (s *Source) Sign(body []byte, topic, eventID string, now time.Time) (http.H
 	h.Set(names.of("Topic"), topic)
 	h.Set(names.of("Webhook-Id"), eventID)
 	h.Set(names.of("Event-Id"), eventID)
-	h.Set(names.of("Shop-Domain"), "ledgerhook-test.myshopify.com")
+	h.Set(names.of("Shop-Domain"), cmp.Or(s.shop, "ledgerhook-test.myshopify.com"))
 	h.Set(names.of("Api-Version"), "2026-10")
 	h.Set(names.of("Triggered-At"), now.UTC().Format(time.RFC3339Nano))
 	return h, nil

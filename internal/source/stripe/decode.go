@@ -1,7 +1,7 @@
 package stripe
 
 import (
-	"cmp"
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -19,149 +19,219 @@ import (
 // are text for people.
 var orderKeys = []string{"order_id", "shopify_order_id", "order_name", "shopify_order_name", "order_number"}
 
-// Decode reads a stored event. charge.succeeded, payment_intent.succeeded and
-// checkout.session.completed become a Payment once the money is there; all else
-// is ignored with the reason. The one kind of failure is Undecodable; its Cause
-// names the field.
+// booked are the topics that can move money, as the operator is told them.
+const booked = "money comes from charge.succeeded, charge.captured, charge.updated, payment_intent.succeeded, checkout.session.completed, " +
+	"checkout.session.async_payment_succeeded, invoice.paid, invoice_payment.paid, charge.refunded, refund.*, charge.dispute.* and payout.*"
+
+const decodeOp = "stripe.Decode"
+
+// Decode reads a stored event: the payment, refunds, dispute or payout that it
+// tells of, or the reason why there is nothing to book. It asks nobody; what
+// only Stripe's API knows is Complete's. Kinds of failure: Undecodable, whose
+// Cause names the field; Unmapped for an event of another mode or account than
+// the source's; Rejected for money that cannot be booked.
 func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
+	r, err := s.read(ev)
+	return r.Content, err
+}
+
+// reading is what an event says, and what is worth asking Stripe about it.
+type reading struct {
+	commerce.Content
+	ask asking // nil = nothing
+}
+
+// asking asks Stripe for what an event leaves out, and puts it in.
+type asking func(ctx context.Context, a *api, c *commerce.Content) error
+
+func none(reason string) reading { return reading{Content: commerce.Content{Ignored: reason}} }
+
+func (s *Source) read(ev event.Event) (reading, error) {
 	v, err := strictjson.Parse(ev.Body)
 	if err != nil {
-		return commerce.Content{}, undecodable("body: " + err.Error())
+		return reading{}, undecodable("body: " + err.Error())
 	}
 	if v.Get("object").Text() == thinObject {
-		return ignored("a thin event says only that something happened: create an event destination with payload style Snapshot instead")
-	}
-	if v.Get("account").Kind() == strictjson.String {
-		return ignored("the event belongs to a connected account, whose money is not this company's")
+		return none("a thin event says only that something happened: create an event destination with payload style Snapshot instead"), nil
 	}
 	if kind, ok := strings.CutPrefix(ev.Topic, noEvent); ok {
-		return ignored("the body is no event (" + kind + "): this endpoint takes events only")
+		return none("the body is no event (" + kind + "): this endpoint takes events only"), nil
 	}
-	p := strictjson.At(v)
+	if reason, ok := unbooked[ev.Topic]; ok {
+		return none(reason), nil
+	}
 	read, ok := readers[ev.Topic]
 	if !ok {
-		return ignored("type " + ev.Topic + " is not booked: payments come from charge.succeeded, payment_intent.succeeded and checkout.session.completed")
+		return none("type " + ev.Topic + " is not booked: " + booked), nil
 	}
-	payment, reason := read(p.Get("data").Get("object"))
+	if f := s.misdirected(v); f != nil {
+		return reading{}, f
+	}
+	p := strictjson.At(v)
+	data := p.Get("data")
+	r := read(telling{
+		topic: ev.Topic, object: data.Get("object"), before: data.Get("previous_attributes"),
+		at: firstTime(created(v.Get("created")), ev.ReceivedAt), orderRefs: s.orderRefs,
+	})
 	if problem := p.Problem(); problem != "" {
-		return commerce.Content{}, undecodable(problem)
+		return reading{}, undecodable(problem)
 	}
-	if reason != "" {
-		return ignored(reason)
-	}
-	payment.Provider = provider
-	payment.At = firstTime(created(v.Get("created")), payment.At, ev.ReceivedAt)
-	return commerce.Content{Payment: &payment}, nil
+	return r, takes(r.Content)
 }
 
-// readers read the object of an event type. Each gives a payment, or the reason
-// why there is none.
-var readers = map[string]func(strictjson.Place) (commerce.Payment, string){
-	"charge.succeeded":           readCharge,
-	"payment_intent.succeeded":   readIntent,
-	"checkout.session.completed": readSession,
-}
-
-func readCharge(o strictjson.Place) (commerce.Payment, string) {
-	if status := o.Get("status").Text(); status != "succeeded" || !o.Get("paid").Flag() {
-		return commerce.Payment{}, "the charge is not paid"
-	}
-	if !o.Get("captured").Flag() {
-		return commerce.Payment{}, "the charge is authorised, not captured: payment_intent.succeeded books it after the capture"
-	}
-	units := o.Get("amount_captured")
-	if units.Missing() { // older API versions
-		units = o.Get("amount")
-	}
-	billing := o.Get("billing_details")
-	return readPayment(o, units, commerce.Payment{
-		ID:         cmp.Or(reference(o.Get("payment_intent").Value()), o.Get("id").Text()),
-		Reference:  o.Get("id").Text(),
-		PayerEmail: cmp.Or(billing.Get("email").Text(), o.Get("receipt_email").Text()),
-		PayerName:  cmp.Or(billing.Get("name").Text(), o.Get("shipping").Get("name").Text()),
-	})
-}
-
-func readIntent(o strictjson.Place) (commerce.Payment, string) {
-	if o.Get("status").Text() != "succeeded" {
-		return commerce.Payment{}, "the payment intent has not succeeded"
-	}
-	charge := o.Get("latest_charge").Value()
-	billing := strictjson.Value{}
-	if charges := o.Get("charges").Value().Get("data").Items(); len(charges) > 0 { // until 2022-11-15
-		last := charges[len(charges)-1]
-		charge, billing = last.Get("id"), last.Get("billing_details")
-	}
-	id := o.Get("id").Text()
-	return readPayment(o, o.Get("amount_received"), commerce.Payment{
-		ID:         id,
-		Reference:  cmp.Or(reference(charge), id),
-		PayerEmail: cmp.Or(billing.Get("email").Text(), o.Get("receipt_email").Text()),
-		PayerName:  cmp.Or(billing.Get("name").Text(), o.Get("shipping").Get("name").Text()),
-	})
-}
-
-func readSession(o strictjson.Place) (commerce.Payment, string) {
-	intent := reference(o.Get("payment_intent").Value())
+// misdirected refuses an event of another mode or account than the one whose
+// money this source books: its amounts are not this company's, or not real.
+func (s *Source) misdirected(v strictjson.Value) *fault.Error {
+	f := &fault.Error{Kind: fault.Unmapped, Op: decodeOp}
+	live := v.Get("livemode").True()
+	account := v.Get("account").Text()
 	switch {
-	case o.Get("mode").Text() == "setup":
-		return commerce.Payment{}, "the session only saved a payment method"
-	case o.Get("payment_status").Text() == "unpaid":
-		return commerce.Payment{}, "the session is complete but not paid yet: charge.succeeded books it when the money is there"
-	case o.Get("payment_status").Text() != "paid":
-		return commerce.Payment{}, "the session asked for no payment"
-	case intent == "" && o.Get("mode").Text() == "subscription":
-		return commerce.Payment{}, "a subscription is paid through its invoice: charge.succeeded books it"
-	case intent == "":
-		return commerce.Payment{}, "the session names no payment intent: charge.succeeded books its payment"
+	case s.livemode != nil && *s.livemode && !live:
+		f.Cause = "a test event came to a source that books live money"
+		f.Hint = "remove the endpoint from Stripe's test mode or sandbox, or set livemode: false for the source in the mapping sheet"
+	case s.livemode != nil && !*s.livemode && live:
+		f.Cause = "a live event came to a source that is for tests"
+		f.Hint = "give the source a live API key, or livemode: true in the mapping sheet, then replay"
+	case account != "" && s.account == "":
+		f.Cause = "the event belongs to a connected account, whose money is not this company's"
+		f.Hint = "make the endpoint listen to your own account; or name the connected account in the mapping sheet under sources.NAME.account, then replay"
+	case account != s.account:
+		f.Cause = "the event belongs to another account than the source's"
+		f.Hint = "the account of the event is in its body; compare it with sources.NAME.account in the mapping sheet"
+	default:
+		return nil
 	}
-	details := o.Get("customer_details")
-	return readPayment(o, o.Get("amount_total"), commerce.Payment{
-		ID:         intent,
-		Reference:  intent,
-		PayerEmail: cmp.Or(details.Get("email").Text(), o.Get("customer_email").Text()),
-		PayerName:  details.Get("name").Text(),
-	})
+	return f
 }
 
-// readPayment adds to a payment what all three objects write alike.
-func readPayment(o, units strictjson.Place, p commerce.Payment) (commerce.Payment, string) {
-	if !strictjson.PlainID(p.ID) {
-		o.Get("id").Complain("is not a usable identifier")
-	}
-	p.At = created(o.Get("created").Value())
-	p.OrderRefs = orderRefs(o)
-	p.Amount = readAmount(units, o.Get("currency"))
-	if p.Amount.IsZero() {
-		return p, "no money was paid"
-	}
-	return p, ""
+// unbooked are topics that an operator may well subscribe to, with the reason
+// why they book nothing.
+var unbooked = map[string]string{
+	"payout.reconciliation_completed":       "it says that the payout's transactions are listed; payout.paid books the payout",
+	"checkout.session.async_payment_failed": "the payment failed: no money came",
+	"charge.failed":                         "the charge failed: no money came",
+	"charge.expired":                        "the authorisation ran out: no money came",
+	"payment_intent.payment_failed":         "the payment failed: no money came",
+	"invoice.payment_failed":                "the payment failed: no money came",
+	"invoice.payment_succeeded":             "invoice.paid tells the same, and more",
 }
 
-func readAmount(units, currency strictjson.Place) money.Amount {
-	n := units.Int()
-	if n < 0 {
-		units.Complain("is negative")
+// readers read the object of an event type.
+var readers = map[string]func(telling) reading{
+	"charge.succeeded":                         telling.charge,
+	"charge.captured":                          telling.charge,
+	"charge.updated":                           telling.chargeUpdate,
+	"payment_intent.succeeded":                 telling.intent,
+	"checkout.session.completed":               telling.session,
+	"checkout.session.async_payment_succeeded": telling.session,
+	"invoice.paid":                             telling.invoice,
+	"invoice_payment.paid":                     telling.invoicePayment,
+	"charge.refunded":                          telling.refunded,
+	"refund.created":                           telling.refund,
+	"refund.updated":                           telling.refund,
+	"refund.failed":                            telling.refund,
+	"charge.refund.updated":                    telling.refund,
+	"charge.dispute.created":                   telling.dispute,
+	"charge.dispute.updated":                   telling.dispute,
+	"charge.dispute.funds_withdrawn":           telling.dispute,
+	"charge.dispute.funds_reinstated":          telling.dispute,
+	"charge.dispute.closed":                    telling.dispute,
+	"payout.created":                           telling.payout,
+	"payout.paid":                              telling.payout,
+	"payout.failed":                            telling.payout,
+	"payout.canceled":                          telling.payout,
+}
+
+// telling is one event as its reader sees it.
+type telling struct {
+	topic     string
+	object    strictjson.Place // data.object
+	before    strictjson.Place // data.previous_attributes
+	at        time.Time
+	orderRefs []string // metadata keys
+}
+
+// changed reports whether the event says that one of the fields was different
+// before.
+func (t telling) changed(fields ...string) bool {
+	return slices.ContainsFunc(fields, func(name string) bool { return t.before.Get(name).Value().Kind() != strictjson.Absent })
+}
+
+func (t telling) refs(o strictjson.Place) []string { return orderRefs(o, t.orderRefs) }
+
+// Complete asks Stripe for what an event leaves out: what a payment or refund
+// did to the balance, the charge behind a session or an invoice, the refunds of
+// a charge, the fee of a payout. What Stripe does not know yet stays open. A
+// failure to ask (Network, Timeout, Unavailable, RateLimited, Credentials,
+// Rights, Missing, BadRequest) leaves the event for later. Without an API key
+// nothing is asked.
+func (s *Source) Complete(ctx context.Context, ev event.Event, c *commerce.Content) error {
+	if s.api == nil {
+		return nil
 	}
-	sum, ok := amount(n, currency.Text())
+	r, err := s.read(ev)
+	if err != nil || r.ask == nil {
+		return err
+	}
+	if err := r.ask(ctx, s.api, c); err != nil {
+		return err
+	}
+	return takes(*c)
+}
+
+// readUnits reads a whole number of minor units of a currency.
+func readUnits(units, currency strictjson.Place) money.Amount {
+	sum, ok := amount(units.Int(), currency.Text())
 	if !ok {
 		currency.Complain("is not a currency whose decimals at Stripe are known")
 	}
 	return sum
 }
 
-func orderRefs(o strictjson.Place) []string {
+// readAmount is readUnits for what cannot be negative.
+func readAmount(units, currency strictjson.Place) money.Amount {
+	sum := readUnits(units, currency)
+	if sum.Sign() < 0 {
+		units.Complain("is negative")
+	}
+	return sum
+}
+
+// readTransaction reads a balance transaction: what a movement did to the
+// balance. nil when it does not stand there whole.
+func readTransaction(o strictjson.Place) *commerce.Settlement {
+	if o.Value().Kind() != strictjson.Object {
+		return nil
+	}
+	currency := o.Get("currency")
+	s := commerce.Settlement{
+		ID: o.Get("id").Text(), Gross: readUnits(o.Get("amount"), currency), Fee: readUnits(o.Get("fee"), currency), Net: readUnits(o.Get("net"), currency),
+	}
+	switch {
+	case !strictjson.PlainID(s.ID):
+		o.Get("id").Complain("is not a usable identifier")
+	case s.Net.Currency() != "" && !s.Gross.Sub(s.Fee).Equal(s.Net):
+		o.Get("net").Complain("is not the amount less the fee")
+	}
+	return &s
+}
+
+func orderRefs(o strictjson.Place, keys []string) []string {
 	var refs []string
-	add := func(ref string) {
-		if ref != "" && !slices.Contains(refs, ref) {
-			refs = append(refs, ref)
+	for _, key := range keys {
+		refs = addNew(refs, o.Get("metadata").Get(key).Text())
+	}
+	return addNew(refs, o.Get("client_reference_id").Text())
+}
+
+// addNew adds texts that are not empty and not in the list yet.
+func addNew(list []string, texts ...string) []string {
+	for _, text := range texts {
+		if text != "" && !slices.Contains(list, text) {
+			list = append(list, text)
 		}
 	}
-	for _, key := range orderKeys {
-		add(o.Get("metadata").Get(key).Text())
-	}
-	add(o.Get("client_reference_id").Text())
-	return refs
+	return list
 }
 
 func firstTime(times ...time.Time) time.Time {
@@ -173,8 +243,4 @@ func firstTime(times ...time.Time) time.Time {
 	return time.Time{}
 }
 
-func ignored(reason string) (commerce.Content, error) { return commerce.Content{Ignored: reason}, nil }
-
-func undecodable(cause string) *fault.Error {
-	return fault.New(fault.Undecodable, "stripe.Decode", cause)
-}
+func undecodable(cause string) *fault.Error { return fault.New(fault.Undecodable, decodeOp, cause) }

@@ -1,18 +1,22 @@
 // Package stripe knows Stripe's webhooks: the Stripe-Signature header, the
-// snapshot events behind it and the payments they tell of. It makes no calls to
-// Stripe and knows nothing of how an event is stored or booked.
+// snapshot events behind it and the money they tell of. With an API key it also
+// asks Stripe for what events leave out: fees, conversions, the charge behind a
+// checkout session or an invoice. It knows nothing of how an event is stored or
+// booked.
 //
 // Of the several events that one payment sends (charge, payment intent,
-// checkout session), each decodes to the same payment id, so that whichever
-// arrives the money is booked once.
+// checkout session, invoice), each decodes to the same payment id, so that
+// whichever arrives the money is booked once.
 package stripe
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -32,20 +36,66 @@ type Options struct {
 	// Secrets are the endpoint's signing secrets, whsec_ prefix included: the
 	// whole text is the key. While one is rolled there are two.
 	Secrets []string
+	// APIKey reads what events leave out; "" = events are all there is.
+	APIKey string
+	// APIURL is the API's address, for tests; "" = Stripe's.
+	APIURL string
+	// Livemode is the mode whose events are meant; nil = the API key's, and
+	// both if that does not tell.
+	Livemode *bool
+	// Account is the connected account whose events are meant; "" = those of
+	// the endpoint's own account.
+	Account string
+	// OrderRefs are the metadata keys that hold the order a payment is for,
+	// best first; nil = those that shops and their plug-ins use.
+	OrderRefs []string
+	// Transport carries the calls to the API; nil = the network.
+	Transport http.RoundTripper
 }
 
 // Source opens and decodes the deliveries of one endpoint.
 type Source struct {
-	secrets secrets.Set
+	secrets   secrets.Set
+	api       *api // nil = no key
+	livemode  *bool
+	account   string
+	orderRefs []string
 }
 
-// New makes a source. It refuses to be without a secret, or with an empty one.
+// New makes a source. It refuses to be without a secret, or with an empty one,
+// and to read with a key of the other mode than the one whose events are meant.
 func New(o Options) (*Source, error) {
 	set, err := secrets.New(provider, o.Secrets)
 	if err != nil {
 		return nil, err
 	}
-	return &Source{secrets: set}, nil
+	s := &Source{secrets: set, livemode: o.Livemode, account: o.Account, orderRefs: o.OrderRefs}
+	if s.orderRefs == nil {
+		s.orderRefs = orderKeys
+	}
+	if o.APIKey == "" {
+		return s, nil
+	}
+	s.api = newAPI(o)
+	switch mode := keyMode(o.APIKey); {
+	case mode != nil && s.livemode == nil:
+		s.livemode = mode
+	case mode != nil && *mode != *s.livemode:
+		return nil, errors.New("stripe: the API key is of the other mode (live or test) than livemode says")
+	}
+	return s, nil
+}
+
+// keyMode tells the mode of an API key by how it begins: sk_live_, rk_test_;
+// nil for one that does not say.
+func keyMode(key string) *bool {
+	_, rest, _ := strings.Cut(key, "_")
+	for mode, live := range map[string]bool{"live_": true, "test_": false} {
+		if strings.HasPrefix(rest, mode) {
+			return &live
+		}
+	}
+	return nil
 }
 
 // Provider is "stripe".
@@ -126,11 +176,9 @@ func subject(v strictjson.Value) string {
 	object := v.Get("data").Get("object")
 	kind := object.Get("object").Text()
 	switch kind {
-	case "charge", "checkout.session", "refund", "dispute":
-		for _, name := range []string{"payment_intent", "charge"} {
-			if id := reference(object.Get(name)); strictjson.PlainID(id) {
-				return "payment/" + id
-			}
+	case "charge", "checkout.session", "refund", "dispute", "invoice", "invoice_payment":
+		if id := paymentOf(object); id != "" {
+			return "payment/" + id
 		}
 	}
 	id := object.Get("id").Text()
@@ -144,6 +192,24 @@ func subject(v strictjson.Value) string {
 	default:
 		return kind + "/" + id
 	}
+}
+
+// paymentOf is the payment that an object belongs to: its intent, else the
+// charge of a payment that was made without one; "" when the object does not
+// say, or says several.
+func paymentOf(object strictjson.Value) string {
+	places := []strictjson.Value{object, object.Get("payment")} // of an invoice payment
+	if payments := object.Get("payments").Get("data").Items(); len(payments) == 1 {
+		places = append(places, payments[0].Get("payment")) // of an invoice since basil
+	}
+	for _, place := range places {
+		for _, name := range []string{"payment_intent", "charge"} {
+			if id := reference(place.Get(name)); strictjson.PlainID(id) {
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 // reference is the id of another object, which can stand there whole.
