@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerhook/ledgerhook/internal/alert"
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"go.yaml.in/yaml/v4"
@@ -174,18 +175,18 @@ func runbook(t *testing.T) map[string]string {
 	return entries
 }
 
-// told are the kinds of alert that the service sends by itself, as the runbook
-// names them.
-var told = []string{
-	"DeadLetters", "BacklogAge", "ErpnextDown", "ErpnextCredentials", "ErpnextRights", "SignatureFailures", "NoEvents",
-	"TotalMismatch", "PaymentWithoutOrder", "PossibleForgery", "OldSecretInUse", "DiskLow", "PrivacyRequest",
-}
-
 func TestRunbookHasEveryAlertAndEveryClass(t *testing.T) {
 	entries := runbook(t)
-	for _, name := range told {
-		if entries[name] == "" {
-			t.Errorf("no entry %s", name)
+	told := map[string]bool{}
+	for _, kind := range alert.Kinds() {
+		told[kind.Entry()] = true
+		if entries[kind.Entry()] == "" {
+			t.Errorf("no entry %s of the alert %s", kind.Entry(), kind)
+		}
+	}
+	for name := range entries {
+		if !told[name] && !strings.HasPrefix(name, "Ledgerhook") && !strings.HasPrefix(name, "class: ") {
+			t.Errorf("the entry %s is of no alert that is sent", name)
 		}
 	}
 	classes := 0
@@ -208,7 +209,7 @@ func TestRunbookHasEveryAlertAndEveryClass(t *testing.T) {
 var (
 	command   = regexp.MustCompile("`(?:/)?server ([a-z]+)")
 	setting   = regexp.MustCompile(`LEDGERHOOK_[A-Z_]+[A-Z]`)
-	reference = regexp.MustCompile(`See ([A-Z][A-Za-z]+)`)
+	reference = regexp.MustCompile(`[Ss]ee ([A-Z][A-Za-z]+)`)
 	commands  = []string{"bench", "check", "doctor", "events", "healthcheck", "init", "migrate", "pause", "privacy", "resume", "send", "setup", "status", "version"}
 )
 

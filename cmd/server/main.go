@@ -28,13 +28,28 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := root().Run(ctx, os.Args)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	err := root().Run(until(signals, os.Exit), os.Args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(exitCode(err))
 	}
+}
+
+// until ends with the first signal to stop. Whoever sends a second one does not
+// want to wait: the program ends at once. What is in hand is found in the inbox,
+// as after any crash.
+func until(signals <-chan os.Signal, exit func(code int)) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		fmt.Fprintln(os.Stderr, "server: ended at once by a second signal")
+		exit(exitUnwell)
+	}()
+	return ctx
 }
 
 // usageError is a mistake of the caller or of the configuration.

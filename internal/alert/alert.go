@@ -31,7 +31,22 @@ const (
 	Stuck        Kind = "stuck"                 // events that keep failing
 	Signatures   Kind = "signature_failures"    // requests whose signature does not fit
 	Intake       Kind = "requests_refused"      // requests refused for another reason
+	Backlog      Kind = "backlog_age"           // events wait for too long
+	Silence      Kind = "no_events"             // a source sends nothing
+	OldSecret    Kind = "old_secret_in_use"     // a rotation was not ended
+	Disk         Kind = "disk_low"              // the inbox's disk is getting full
 )
+
+// Kinds lists every kind, for texts and tests.
+func Kinds() []Kind {
+	return []Kind{
+		DeadLetter, SiteDown, ProviderDown, Credentials, Rights, Mismatch, Forgery, OnAccount, Attention, Privacy, Stuck, Signatures, Intake,
+		Backlog, Silence, OldSecret, Disk,
+	}
+}
+
+// Entry is the kind's name in the runbook: "DeadLetter".
+func (k Kind) Entry() string { return camel(string(k)) }
 
 // State is where a signal's trouble stands.
 type State string
@@ -78,6 +93,18 @@ type Signal struct {
 	Sources       []string
 	SampleEventID string
 	SampleTopic   string
+
+	Steady bool // it is so or it is not: there is nothing to count
+}
+
+// Condition is what somebody who looks now and then found, be it good or bad.
+// Kind and Source name it.
+type Condition struct {
+	Kind   Kind
+	Source string // "" = it is about the service
+	Bad    bool
+	What   string    // constants, numbers, times and configuration names
+	Since  time.Time // when it began as far as known; zero: when it was first found
 }
 
 // Sender is a way to people. Send returns a *fault.Error whose kind says

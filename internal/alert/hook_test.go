@@ -125,7 +125,10 @@ func TestWebhookGolden(t *testing.T) {
 		_, err := sent.ReadFrom(r.Body)
 		return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, err
 	})}
-	w := NewWebhook(WebhookOptions{URL: secretURL, HTTP: client, GeneratorURL: func(s Signal) string { return "https://ops.example/" + s.SampleEventID }})
+	w := NewWebhook(WebhookOptions{
+		URL: secretURL, HTTP: client, GeneratorURL: func(s Signal) string { return "https://ops.example/" + s.SampleEventID },
+		RunbookURL: func(s Signal) string { return "https://docs.example/#" + s.Kind.Entry() },
+	})
 	tr := newTracker(15 * time.Minute)
 	signals := tr.attempted(failed("ev_1", fault.Rejected, 0))
 	signals = append(signals, tr.tick(noon.Add(time.Hour))...)

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	reportQueue  = 1024
-	channelQueue = 100
-	tickEvery    = 5 * time.Second
+	reportQueue    = 1024
+	conditionQueue = 256
+	channelQueue   = 100
+	tickEvery      = 5 * time.Second
 )
 
 // Options of a Manager.
@@ -24,6 +25,7 @@ type Options struct {
 	Senders    []Sender
 	Digest     time.Duration         // first pause between two signals of one trouble; 0 = 15 min
 	Flush      time.Duration         // longest time Run takes to send what is left; 0 = 5 s
+	Memory     Memory                // keeps what is under way across restarts; nil = it is forgotten
 	Registerer prometheus.Registerer // nil = a registry of its own
 	Log        zerolog.Logger        // the zero Logger writes nothing
 }
@@ -36,8 +38,10 @@ type Manager struct {
 	metrics  *metrics
 	tracker  *tracker
 	channels []*channel
+	memory   *memory
 	reports  chan Report
 	refusals chan refusal // apart, so that a flood of bad requests cannot hide a dead letter
+	found    chan Condition
 }
 
 type refusal struct{ source, outcome string }
@@ -59,8 +63,10 @@ func New(o Options) *Manager {
 		log:      o.Log,
 		metrics:  newMetrics(o.Registerer, o.Senders),
 		tracker:  newTracker(cmp.Or(o.Digest, 15*time.Minute)),
+		memory:   newMemory(o.Memory, o.Log),
 		reports:  make(chan Report, reportQueue),
 		refusals: make(chan refusal, reportQueue),
+		found:    make(chan Condition, conditionQueue),
 	}
 	for _, s := range o.Senders {
 		m.channels = append(m.channels, newChannel(s, m.metrics, o.Log))
@@ -88,13 +94,17 @@ func newMetrics(reg prometheus.Registerer, senders []Sender) *metrics {
 			Help: "Outcomes the alerting could not take in because it was too busy.",
 		}),
 	}
+	names := []string{"slack", "webhook"} // a rule holds before a channel is configured
 	for _, s := range senders {
-		m.sent.WithLabelValues(s.Name())
+		names = append(names, s.Name())
+	}
+	for _, name := range names {
+		m.sent.WithLabelValues(name)
 		for _, reason := range []string{reasonGaveUp, reasonFull, reasonStopped} {
-			m.failed.WithLabelValues(s.Name(), reason)
+			m.failed.WithLabelValues(name, reason)
 		}
 		for _, k := range fault.Delivery() {
-			m.failed.WithLabelValues(s.Name(), k.String())
+			m.failed.WithLabelValues(name, k.String())
 		}
 	}
 	return m
@@ -119,17 +129,30 @@ func (m *Manager) Rejected(source, outcome string) {
 	}
 }
 
+// Found hears of a condition, good or bad. It does not block.
+func (m *Manager) Found(c Condition) {
+	select {
+	case m.found <- c:
+	default:
+		m.metrics.dropped.Inc()
+	}
+}
+
 // Run works until ctx ends; then it takes in what it was told before, and gives
-// the channels Options.Flush to send what is left.
+// the channels Options.Flush to send what is left. What an earlier Run with the
+// same Memory had under way goes on: it is not told as if it were new.
 func (m *Manager) Run(ctx context.Context) error {
+	m.memory.recall(ctx, m.tracker, time.Now())
 	send, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var channels sync.WaitGroup
+	channels.Go(m.memory.run)
 	for _, c := range m.channels {
 		channels.Go(func() { c.run(send) })
 	}
 	m.listen(ctx)
 	m.drain()
+	m.memory.last(m.tracker)
 	for _, c := range m.channels {
 		close(c.queue)
 	}
@@ -149,8 +172,11 @@ func (m *Manager) listen(ctx context.Context) {
 			m.tell(m.tracker.attempted(r))
 		case r := <-m.refusals:
 			m.tell(m.tracker.rejected(r.source, r.outcome, time.Now()))
+		case c := <-m.found:
+			m.tell(m.tracker.found(c, time.Now()))
 		case now := <-tick.C:
 			m.tell(m.tracker.tick(now))
+			m.memory.offer(m.tracker, now)
 		}
 	}
 }

@@ -14,10 +14,15 @@ type manner struct {
 	hold     time.Duration // it has to last this long before anybody is told
 	quiet    time.Duration // without a new failure for this long it is over
 	silent   bool          // nothing to recover from: the end is not told
+	pause    time.Duration // the shortest before a digest, where the usual one would be a nuisance
 	auto     string
 	fix      string // when the failure brings no hint
 	likely   string // when the class says nothing
 }
+
+// watched is for how long a condition is believed that nobody has looked at
+// again.
+const watched = 6 * time.Hour
 
 // A quiet time is longer than the longest pause between two tries, or the
 // service would tell of a recovery while it merely waits.
@@ -79,15 +84,42 @@ var manners = map[Kind]manner{
 	},
 	Signatures: {
 		title: "Requests with bad signatures", severity: Warning, quiet: 15 * time.Minute,
-		auto:   "The requests are answered with 401 and not kept; a genuine sender will send them again for a while.",
+		auto:   "The requests are answered with 401; a genuine sender will send them again for a while. Nothing is booked; the newest are kept to be verified again.",
 		likely: "The secret was rotated at the sender and not here, a proxy changes the body, or somebody probes the address.",
-		fix:    "Compare the configured secret with the sender's. Old and new secrets can be set side by side.",
+		fix: "Compare the configured secret with the sender's; old and new can be set side by side. " +
+			"Then `server events rejected verify` takes in what was refused meanwhile and is genuine.",
 	},
 	Intake: {
 		title: "Requests are refused", severity: Warning, quiet: 15 * time.Minute,
-		auto:   "Refused requests are not kept; a genuine sender will send them again for a while.",
-		likely: "The store is full or failing, or a sender changed what it sends.",
-		fix:    "Look at the request log for this source; `server doctor` checks the disk.",
+		auto: "A genuine sender will send them again for a while. What was refused for its form or its sender's address is kept, the newest of it; " +
+			"what came while the store was busy is not.",
+		likely: "The store is full or failing, a sender changed what it sends, or its addresses changed.",
+		fix: "`server events rejected list` shows what was kept and why; after the mistake is mended `server events rejected verify` takes it in. " +
+			"`server doctor` checks the disk.",
+	},
+	Backlog: {
+		title: "Events wait for too long", severity: Warning, quiet: watched,
+		auto:   "Nothing is lost: events keep their place and are tried again for days.",
+		likely: "ERPNext is slower than events come, a source is held by hand, or old events keep failing.",
+		fix:    "`server status` tells what is held, `server events list --state pending` what waits; the class of the oldest says why.",
+	},
+	Silence: {
+		title: "A source has been silent for too long", severity: Warning, quiet: watched, pause: 4 * time.Hour,
+		auto:   "Nothing: what is not sent cannot be fetched here.",
+		likely: "The webhook was removed or disabled at the sender, its address changed, or a proxy, DNS or certificate stands in the way.",
+		fix:    "Look at the webhook's state in the sender's dashboard. A source that is usually this quiet: raise `no_events_after` in the mapping sheet.",
+	},
+	OldSecret: {
+		title: "A sender still signs with an older secret", severity: Info, hold: 36 * time.Hour, quiet: 48 * time.Hour, pause: 24 * time.Hour,
+		auto:   "Its deliveries are accepted.",
+		likely: "The rotation of a secret was begun and not ended. Two secrets may also be meant: an app's and the shop's own.",
+		fix:    "End the rotation at the sender, then remove the old secret from the source's list.",
+	},
+	Disk: {
+		title: "The inbox's disk is getting full", severity: Warning, quiet: watched,
+		auto:   "Bodies of settled events are emptied after their retention. When the disk is full every webhook is refused, and senders try again.",
+		likely: "Something else on that disk grew, or ERPNext has been down for long.",
+		fix:    "Make room or enlarge the volume now; `server doctor` shows what is left.",
 	},
 }
 

@@ -31,6 +31,7 @@ type tracker struct {
 	groups  map[string]*group
 	refused map[string][]time.Time // the latest of each source and outcome
 	folded  int                    // failures that were not told one by one
+	changed bool                   // since it was last written down
 }
 
 // group is the trouble of one cause.
@@ -89,6 +90,7 @@ func (t *tracker) rejected(source, outcome string, now time.Time) []Signal {
 		g.Count++
 		g.New++
 		t.folded++
+		t.changed = true
 	}
 	if !t.flood(k, now) {
 		return nil
@@ -104,6 +106,37 @@ func (t *tracker) rejected(source, outcome string, now time.Time) []Signal {
 	g.Since = t.refused[k][0]
 	g.Count, g.New = tooMany, tooMany
 	return t.add(g, source, now)
+}
+
+// found takes in a condition. A bad one is told when it begins, again at the
+// digests' pauses, and when it is over.
+func (t *tracker) found(c Condition, now time.Time) []Signal {
+	k := strings.Join([]string{string(c.Kind), c.Source}, "|")
+	g, known := t.groups[k]
+	switch {
+	case !c.Bad && !known:
+		return nil
+	case !c.Bad && !g.fired:
+		delete(t.groups, k)
+		return nil
+	case !c.Bad:
+		if g.works.IsZero() {
+			g.works, t.changed = now, true
+		}
+		return nil
+	case !known && c.Kind == Backlog && t.siteDown():
+		return nil // people know why
+	}
+	if !known {
+		g = t.group(k, c.Kind, now)
+		g.Title, g.Likely, g.Fix, g.Steady = g.manner.title, g.manner.likely, g.manner.fix, true
+		if !c.Since.IsZero() && c.Since.Before(now) {
+			g.Since = c.Since.UTC()
+		}
+	}
+	g.What = c.What
+	g.Count, g.New = 0, 0 // looking again is no new failure
+	return t.add(g, c.Source, now)
 }
 
 // flood notes a refused request and tells whether there were too many lately.
@@ -127,13 +160,14 @@ func (t *tracker) tick(now time.Time) []Signal {
 		switch {
 		case g.over(now, down):
 			delete(t.groups, k)
+			t.changed = true
 			if g.fired && !g.silent {
 				out = append(out, g.signal(Resolved, now))
 			}
 		case !g.fired && now.Sub(g.Since) >= g.hold:
 			out = append(out, t.tell(g, Firing, now))
 		case g.fired && g.New > 0 && now.Sub(g.told) >= g.wait:
-			g.wait = min(g.wait*2, max(worstDigest, t.digest))
+			g.wait = min(g.wait*2, max(worstDigest, t.digest, g.pause))
 			out = append(out, t.tell(g, Digest, now))
 		}
 	}
@@ -158,6 +192,7 @@ func (t *tracker) healed(r Report) {
 		case g.works.IsZero():
 			g.works = r.At
 		}
+		t.changed = t.changed || good || len(g.open) != had
 	}
 }
 
@@ -221,7 +256,7 @@ func (t *tracker) group(k string, kind Kind, now time.Time) *group {
 	g := &group{
 		Signal:  Signal{Kind: kind, Group: k, Severity: m.severity, Auto: m.auto, Since: now.UTC()},
 		manner:  m,
-		wait:    t.digest,
+		wait:    max(t.digest, m.pause),
 		open:    map[string]bool{},
 		sources: map[string]bool{},
 	}
@@ -234,10 +269,14 @@ func (t *tracker) group(k string, kind Kind, now time.Time) *group {
 func (t *tracker) add(g *group, source string, now time.Time) []Signal {
 	g.Count++
 	g.New++
-	g.last, g.works = now, time.Time{}
-	g.sources[source] = true
+	g.last, g.works, t.changed = now, time.Time{}, true
+	if source != "" {
+		g.sources[source] = true
+	}
 	if g.fired || now.Sub(g.Since) < g.hold {
-		t.folded++
+		if !g.Steady {
+			t.folded++
+		}
 		return nil
 	}
 	return []Signal{t.tell(g, Firing, now)}
@@ -245,7 +284,7 @@ func (t *tracker) add(g *group, source string, now time.Time) []Signal {
 
 func (t *tracker) tell(g *group, s State, now time.Time) Signal {
 	out := g.signal(s, now)
-	g.fired, g.told, g.New = true, now, 0
+	g.fired, g.told, g.New, t.changed = true, now, 0, true
 	return out
 }
 

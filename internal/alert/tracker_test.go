@@ -312,7 +312,10 @@ func TestTexts(t *testing.T) {
 			t.Errorf("no likely cause of %v", k)
 		}
 	}
-	for _, k := range []Kind{DeadLetter, SiteDown, ProviderDown, Credentials, Rights, Mismatch, Forgery, OnAccount, Attention, Stuck, Signatures, Intake} {
+	if len(Kinds()) != len(manners) {
+		t.Errorf("%d kinds, %d manners", len(Kinds()), len(manners))
+	}
+	for _, k := range Kinds() {
 		m := manners[k]
 		if m.title == "" || m.auto == "" || m.fix == "" || m.severity == "" || m.quiet == 0 {
 			t.Errorf("%s lacks words: %+v", k, m)

@@ -13,20 +13,23 @@ type WebhookOptions struct {
 	URL          string              // a secret, posted to as it is
 	HTTP         *http.Client        // nil = one with a timeout
 	GeneratorURL func(Signal) string // where to look; nil = nothing
+	RunbookURL   func(Signal) string // what to do; nil = nothing
 }
 
 // Webhook sends signals in the shape of Alertmanager's API v2
 // (POST /api/v2/alerts), which many tools take.
 type Webhook struct {
-	hook *Hook
-	link func(Signal) string
+	hook          *Hook
+	link, runbook func(Signal) string
 }
 
 // NewWebhook makes a Webhook.
 func NewWebhook(o WebhookOptions) *Webhook {
-	w := &Webhook{hook: NewHook("alert.webhook", o.URL, o.HTTP), link: o.GeneratorURL}
-	if w.link == nil {
-		w.link = func(Signal) string { return "" }
+	w := &Webhook{hook: NewHook("alert.webhook", o.URL, o.HTTP), link: o.GeneratorURL, runbook: o.RunbookURL}
+	for _, link := range []*func(Signal) string{&w.link, &w.runbook} {
+		if *link == nil {
+			*link = func(Signal) string { return "" }
+		}
 	}
 	return w
 }
@@ -54,7 +57,7 @@ type amAlert struct {
 func (w *Webhook) alert(s Signal) amAlert {
 	return amAlert{
 		Labels: map[string]string{
-			"alertname": "Ledgerhook" + camel(string(s.Kind)),
+			"alertname": "Ledgerhook" + s.Kind.Entry(),
 			"service":   "ledgerhook",
 			"severity":  string(manners[s.Kind].severity),
 			"kind":      string(s.Kind),
@@ -74,6 +77,7 @@ func (w *Webhook) alert(s Signal) amAlert {
 			"sample_event": s.SampleEventID,
 			"sample_topic": s.SampleTopic,
 			"command":      s.Command(),
+			"runbook_url":  w.runbook(s),
 		}),
 		StartsAt:     s.Since.UTC(),
 		EndsAt:       s.Expires.UTC(),

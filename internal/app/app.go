@@ -3,14 +3,17 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/alert"
@@ -34,7 +37,7 @@ var (
 	_ handlers.Inbox     = (*sqlite.DB)(nil)
 	_ handlers.Events    = (*sqlite.DB)(nil)
 	_ handlers.Documents = (*sqlite.DB)(nil)
-	_ handlers.Readiness = (*sqlite.DB)(nil)
+	_ handlers.Readiness = (*App)(nil)
 	_ handlers.Problems  = (*sqlite.DB)(nil)
 	_ handlers.Runs      = (*sqlite.DB)(nil)
 	_ handlers.Audit     = (*sqlite.DB)(nil)
@@ -59,6 +62,8 @@ type Options struct {
 	// Now is the machine's clock as the service sees it: what an event is
 	// received, due, leased and kept by. nil = time.Now.
 	Now func() time.Time
+	// Stop bounds how long a stop may take; 0 = 35 s.
+	Stop time.Duration
 }
 
 // App is a running service, or one about to run.
@@ -70,9 +75,12 @@ type App struct {
 	poster   *posting.Poster
 	pool     *worker.Pool
 	heart    *heartbeat
+	watch    *watch
 	public   *listener
 	operator *listener
 	started  chan struct{} // a run was started by the API
+	stopping atomic.Bool
+	stopIn   time.Duration
 	stops    []step
 }
 
@@ -89,7 +97,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*App, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &App{log: o.Log, now: o.Now, started: make(chan struct{}, 1)}
+	a := &App{log: o.Log, now: o.Now, started: make(chan struct{}, 1), stopIn: cmp.Or(o.Stop, stopWithin)}
 	if err := a.open(ctx, cfg, o); err != nil {
 		return nil, errors.Join(err, a.stop(context.WithoutCancel(ctx)))
 	}
@@ -116,7 +124,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.onStop("inbox", func(context.Context) error { return a.inbox.Close() })
-	reg.MustRegister(newMachine(filepath.Dir(cfg.DatabasePath), a.inbox.Ready))
+	reg.MustRegister(newMachine(filepath.Dir(cfg.DatabasePath), a.Ready))
 	if err := a.takeOver(ctx); err != nil {
 		return fmt.Errorf("take over the inbox: %w", err)
 	}
@@ -129,7 +137,14 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 		return err
 	}
 	a.registerInbox(reg, names(sources))
-	public := a.publicOptions(cfg, sources, alerts, reg, o.Log)
+	registerAnchors(reg, sources)
+	folder := filepath.Dir(cfg.DatabasePath)
+	a.watch = newWatch(cfg, a.inbox, alerts.Found, func() (uint64, bool) { return freeSpace(folder) }, o.Log)
+	a.watch.now = o.Now
+	public, err := a.publicOptions(ctx, cfg, sources, alerts, reg, o.Log)
+	if err != nil {
+		return err
+	}
 	public.Now = o.Now
 	if a.operator, err = a.openOperator(cfg, public, reg, o.Log); err != nil {
 		return fmt.Errorf("bind operator listener: %w", err)
@@ -236,18 +251,20 @@ func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o
 
 func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg *prometheus.Registry, log zerolog.Logger) (*listener, error) {
 	handler := handlers.Operator(handlers.OperatorOptions{
-		Ready: a.inbox, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
+		Ready: a, Events: a.inbox, Documents: a.inbox, Token: cfg.OperatorToken.Reveal(),
 		Problems: a.inbox, Runs: starter{a.inbox, a.started}, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
 		Rejected: doorkeeper{a.inbox, public},
 		Metrics:  promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
 		DocType:  []string{erpnext.DocCustomer, erpnext.DocSalesOrder, erpnext.DocPaymentEntry},
 		DeskURL:  DeskURL(cfg.ERPNext.URL),
 	})
-	l, err := listen(cfg.OperatorAddr, handler, profileTimeout, log)
-	if err == nil {
-		a.onStop("operator listener", l.stop)
+	bound, err := bind(cfg.OperatorAddr)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	l := listen(bound, handler, forOperators, log)
+	a.onStop("operator listener", a.endRequests(l))
+	return l, nil
 }
 
 func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, o Options) {
@@ -262,19 +279,24 @@ func (a *App) openWorkers(cfg config.Config, sources map[string]source, alerts *
 	}
 	a.pool = worker.New(worker.Options{
 		Queue: a.inbox, Deliverer: a.heart, Observer: a.heart,
-		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Registerer: reg, Log: o.Log, Rand: o.Rand, Now: o.Now,
+		Sources: labels, LeaseLost: sqlite.ErrLeaseLost, Workers: cfg.ERPNext.Writers, Rate: cfg.ERPNext.Rate, Registerer: reg, Log: o.Log, Rand: o.Rand, Now: o.Now,
 	})
 }
 
 // publicOptions also start what keeps the refused requests.
-func (a *App) publicOptions(cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) handlers.PublicOptions {
+func (a *App) publicOptions(ctx context.Context, cfg config.Config, sources map[string]source, alerts *alert.Manager, reg prometheus.Registerer, log zerolog.Logger) (handlers.PublicOptions, error) {
 	o := intakeOptions(cfg, sources, a.inbox)
+	last, err := a.inbox.LastReceived(ctx)
+	if err != nil {
+		return o, fmt.Errorf("read the newest events: %w", err)
+	}
 	kept := newKeeper(a.inbox, reg, log, names(sources))
 	go kept.run()
 	a.onStop("rejected requests", kept.stop)
-	o.Ready, o.MaxBody, o.TrustedProxies = a.inbox, cfg.MaxBody, cfg.TrustedProxies
-	o.Rejected, o.Keep, o.Registerer, o.Log = alerts.Rejected, kept.keep, reg, log
-	return o
+	o.Ready, o.MaxBody, o.TrustedProxies = a, cfg.MaxBody, cfg.TrustedProxies
+	o.Rejected, o.Verified, o.LastEvents = alerts.Rejected, a.watch.matched, last
+	o.Keep, o.Registerer, o.Log = kept.keep, reg, log
+	return o, nil
 }
 
 // intakeOptions are what decides whether a delivery is taken.
@@ -287,11 +309,21 @@ func intakeOptions(cfg config.Config, sources map[string]source, inbox handlers.
 }
 
 func (a *App) openPublic(cfg config.Config, o handlers.PublicOptions) (*listener, error) {
-	l, err := listen(cfg.Addr, handlers.Public(o), writeTimeout, o.Log)
-	if err == nil {
-		a.onStop("public listener", l.stop)
+	var proxies []netip.Prefix
+	for _, text := range cfg.TrustedProxies {
+		proxy, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, err
+		}
+		proxies = append(proxies, proxy)
 	}
-	return l, err
+	bound, err := bind(cfg.Addr)
+	if err != nil {
+		return nil, err
+	}
+	l := listen(handlers.LimitListener(bound, proxies, o.Registerer), handlers.Public(o), forSenders, o.Log)
+	a.onStop("public listener", a.endRequests(l))
+	return l, nil
 }
 
 func names(sources map[string]source) []string {

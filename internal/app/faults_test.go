@@ -1,8 +1,11 @@
 package app_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
 )
 
@@ -28,5 +31,35 @@ func TestFaultsHealWithoutDoubling(t *testing.T) {
 				s.onceEach(t)
 			})
 		}
+	}
+}
+
+// TestABusySiteGetsFewerAtOnce has ERPNext lock up and refuse for its rate:
+// the service sends fewer at once, says so, and loses and doubles nothing.
+func TestABusySiteGetsFewerAtOnce(t *testing.T) {
+	for name, fault := range map[string]string{"lock waits": "kind=lock-timeout,count=2,method=POST,doctype=Sales Order", "rate limit": "kind=429-no-retry-after,count=2,method=POST,doctype=Sales Order"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			faults, err := sandbox.ParseFaults(fault)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := startService(t, sandbox.Options{}, func(c *config.Config) { c.ERPNext.Writers = 4 })
+			if allowed := s.series(t, "ledgerhook_in_flight_limit"); allowed != 4 {
+				t.Fatalf("at first %v at once", allowed)
+			}
+			s.site.SetFaults(faults)
+			for n := range 6 {
+				s.sample(t, "shopify", "orders/create", fmt.Sprint("order-", n), "5551234567890", fmt.Sprint("555000000000", n))
+			}
+			s.until(t, "it goes on as before", func() bool { return s.series(t, "ledgerhook_in_flight_limit") == 2 })
+			s.settle(t)
+			if docs := s.documents("Sales Order", ""); len(docs) != 6 {
+				t.Errorf("%d orders, want 6", len(docs))
+			}
+			if !strings.Contains(s.log.String(), "fewer deliveries at once") {
+				t.Errorf("nobody is told:\n%s", s.log)
+			}
+		})
 	}
 }

@@ -226,6 +226,9 @@ func TestMetricsExistAtZero(t *testing.T) {
 		`erpnext_requests_total{code="200",doctype="Sales Order",method="PUT"} 0`, `erpnext_request_duration_seconds_count`,
 		`dead_letters_total{class="mismatch"} 0`, `replays_total{trigger="manual"} 0`, `last_event_timestamp_seconds{source="shopify"} 0`,
 		`secret_matches_total{slot="0",source="shopify"} 0`, `breaker_state 0`, `build_info{`,
+		`alerts_sent_total{channel="slack"} 0`, `alerts_failed_total{channel="webhook",reason="timeout"} 0`, `alerts_suppressed_total 0`, `alerts_dropped_total 0`,
+		`requests_total{outcome="store_error",source="stripe"} 0`, `requests_total{outcome="interrupted",source="shopify"} 0`, `requests_total{outcome="unknown_source",source="unknown"} 0`,
+		`connections_refused_total{reason="address"} 0`, `rejected_kept_total{source="shopify"} 0`,
 	} {
 		if !strings.Contains(metrics, "ledgerhook_"+name) {
 			t.Errorf("no ledgerhook_%s", name)
@@ -249,6 +252,13 @@ func TestEventJSON(t *testing.T) {
 	}
 	if docs := fmt.Sprint(got["documents"]); !strings.Contains(docs, "/app/sales-order/SAL-ORD-") {
 		t.Errorf("documents %s have no link", docs)
+	}
+	var page struct{ Events []map[string]any }
+	if err := json.Unmarshal([]byte(s.operator(t, "/api/v1/events")), &page); err != nil {
+		t.Fatal(err)
+	}
+	if len(page.Events) != 1 || fmt.Sprint(page.Events[0]["documents"]) != fmt.Sprint(got["documents"]) {
+		t.Errorf("the list says %v, the event itself %v", page.Events, got["documents"])
 	}
 }
 

@@ -130,22 +130,35 @@ func startService(t testing.TB, o sandbox.Options, change func(*config.Config)) 
 // startServiceOn starts a service with this in-memory ERPNext behind it.
 func startServiceOn(t testing.TB, site *sandbox.Site, url string, change func(*config.Config), options ...func(*app.Options)) *service {
 	t.Helper()
-	s := &service{site: site, signers: newSigners(t), log: &buffer{}}
-	cfg := testConfig(t, url, s.signers)
-	if change != nil {
-		change(&cfg)
-	}
-	s.cfg = cfg
-	var err error
-	o := app.Options{
+	return run(t, site, url, newSigners(t), func(c *config.Config, o *app.Options) {
+		if change != nil {
+			change(c)
+		}
+		for _, opt := range options {
+			opt(o)
+		}
+	})
+}
+
+// startSigned is startService with signers that others may share: making
+// PayPal's takes longer than all the rest.
+func startSigned(t testing.TB, by signers, o sandbox.Options, change func(*config.Config, *app.Options)) *service {
+	t.Helper()
+	site, url := newSite(t, o)
+	return run(t, site, url, by, change)
+}
+
+func run(t testing.TB, site *sandbox.Site, url string, by signers, change func(*config.Config, *app.Options)) *service {
+	t.Helper()
+	s := &service{site: site, signers: by, log: &buffer{}}
+	s.cfg = testConfig(t, url, s.signers)
+	options := app.Options{
 		Log: zerolog.New(s.log), PayPalTransport: s.signers.pal.Transport(nil), CustomersFresh: time.Hour,
 		Rand: func() float64 { return 0.01 }, // a retry in hundredths of its usual time
 	}
-	for _, opt := range options {
-		opt(&o)
-	}
-	s.App, err = app.New(t.Context(), cfg, o)
-	if err != nil {
+	change(&s.cfg, &options)
+	var err error
+	if s.App, err = app.New(t.Context(), s.cfg, options); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

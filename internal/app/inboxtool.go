@@ -90,9 +90,9 @@ func (t *InboxTool) List(ctx context.Context, o ListOptions) error {
 	if err != nil {
 		return err
 	}
-	views := make([]handlers.EventView, 0, len(events))
-	for _, ev := range events {
-		views = append(views, handlers.NewEventView(ev, nil, nil, nil))
+	views, err := handlers.EventViews(ctx, t.inbox, events, t.url)
+	if err != nil {
+		return err
 	}
 	if t.json {
 		return t.encode(map[string]any{"events": views, "next_cursor": next})
@@ -145,7 +145,8 @@ func (t *InboxTool) Show(ctx context.Context, id string) error {
 	return w.Flush()
 }
 
-// callLine is one call to ERPNext: what was asked, what came of it, what was sent.
+// callLine is one call to ERPNext: what was asked, what came of it, what was
+// sent and what was answered.
 func callLine(c handlers.CallView) string {
 	answer := "no answer"
 	if c.Status != 0 {
@@ -156,6 +157,9 @@ func callLine(c handlers.CallView) string {
 		if more != "" {
 			line += " " + more
 		}
+	}
+	if c.Response != "" {
+		line += " <- " + c.Response
 	}
 	return line
 }

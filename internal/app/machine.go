@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // readyBound is shorter than Prometheus waits for a scrape by default.
@@ -51,4 +52,17 @@ func (m *machine) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(m.disk, prometheus.GaugeValue, float64(free))
 	}
 	ch <- prometheus.MustNewConstMetric(m.time, prometheus.GaugeValue, float64(time.Now().UnixMilli())/1e3)
+}
+
+// registerAnchors tells until when the certificates of a source can be
+// verified, for each that verifies by certificates.
+func registerAnchors(reg prometheus.Registerer, sources map[string]source) {
+	until := promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ledgerhook_trust_anchors_expiry_timestamp_seconds", Help: "When the first trust anchor of the source's certificates ends, Unix time.",
+	}, []string{"source"})
+	for name, src := range sources {
+		if anchored, ok := src.(interface{ AnchorsUntil() time.Time }); ok {
+			until.WithLabelValues(name).Set(float64(anchored.AnchorsUntil().Unix()))
+		}
+	}
 }

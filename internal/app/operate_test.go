@@ -3,8 +3,10 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +109,13 @@ func TestAttemptsTellTheirCalls(t *testing.T) {
 	text := string(history)
 	if !strings.Contains(text, `10.83`) || !strings.Contains(text, `shopify/shopify/order/5551234567890`) {
 		t.Errorf("amounts or keys are missing: %s", text)
+	}
+	if !slices.ContainsFunc(v.History[0].Calls, func(c handlers.CallView) bool { return c.Response == `{"exc_type":"QueryDeadlockError"}` }) {
+		t.Errorf("what refused is not there: %+v", v.History[0].Calls)
+	}
+	submitted := v.History[1].Calls
+	if r := submitted[len(submitted)-1].Response; !strings.Contains(r, `"docstatus":1`) || !strings.Contains(r, `"grand_total":`) {
+		t.Errorf("the submit was answered %s", r)
 	}
 	for _, canary := range []string{"Byron", "ada.byron", "Analytical", "Portland", "555 0100", "demo-secret"} {
 		if strings.Contains(text, canary) {
@@ -346,5 +355,44 @@ func TestDryRunShowsTheDifference(t *testing.T) {
 	}
 	if n := len(s.documents("Sales Order", "")); n != before {
 		t.Errorf("a dry run made %d orders", n-before)
+	}
+}
+
+// TestReplayUsesTodaysSheet: an order dies of a mistake in the mapping sheet;
+// the sheet is mended, the service is started again, the event is replayed, and
+// the order is there once.
+func TestReplayUsesTodaysSheet(t *testing.T) {
+	site, url := newSite(t, sandbox.Options{})
+	s := startService(t, sandbox.Options{}, func(c *config.Config) {
+		c.ERPNext.URL = url
+		c.Sheet.Accounts.Tax = "No Such Account - LC"
+	})
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	ev := s.event(t, "shopify", "order")
+	if ev.State != event.Dead || !strings.Contains(ev.Reason+ev.Hint, "account") {
+		t.Fatalf("with the mistake it is %s: %s; %s", ev.State, ev.Reason, ev.Hint)
+	}
+	if orders := site.Documents("Sales Order"); len(orders) != 0 {
+		t.Fatalf("%d orders came of the mistake", len(orders))
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	mended := startService(t, sandbox.Options{}, func(c *config.Config) { c.ERPNext.URL, c.DatabasePath = url, s.cfg.DatabasePath })
+	mended.tell(t, "/api/v1/events/"+ev.ID+"/replay", "", nil)
+	mended.settle(t)
+	if ev := mended.event(t, "shopify", "order"); ev.State != event.Done {
+		t.Fatalf("after the replay it is %s: %s; %s", ev.State, ev.Reason, ev.Hint)
+	}
+	orders := site.Documents("Sales Order")
+	if len(orders) != 1 || orders[0]["custom_ledgerhook_key"] != "shopify/shopify/order/5551234567890" || fmt.Sprint(orders[0]["docstatus"]) != "1" {
+		t.Errorf("%d orders: %v", len(orders), orders)
+	}
+	mended.tell(t, "/api/v1/events/"+ev.ID+"/replay", "", nil) // once more does no harm
+	mended.settle(t)
+	if orders := site.Documents("Sales Order"); len(orders) != 1 {
+		t.Errorf("a second replay made %d orders of it", len(orders))
 	}
 }

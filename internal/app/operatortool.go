@@ -252,6 +252,9 @@ func (t *InboxTool) ShowRejected(ctx context.Context, id string, body bool) erro
 	if err != nil {
 		return unknownRejected(id, err)
 	}
+	if body && r.Unreadable != "" {
+		return fmt.Errorf("the body cannot be read: %s: configure that key in LEDGERHOOK_BODY_KEYS again", r.Unreadable)
+	}
 	if body {
 		_, err := t.out.Write(append(r.Body, '\n'))
 		return err

@@ -106,7 +106,7 @@ func (t *InboxTool) ExportPerson(ctx context.Context, cfg config.Config, o Priva
 	if t.json {
 		return t.encode(map[string]any{"file": path, "events": n})
 	}
-	_, err = fmt.Fprintf(t.out, "%d events written to %s\n", n, path)
+	_, err = fmt.Fprintf(t.out, "%d events and refused requests written to %s\n", n, path)
 	return err
 }
 
@@ -140,9 +140,10 @@ func (t *InboxTool) ErasePerson(ctx context.Context, cfg config.Config, o Privac
 
 func (t *InboxTool) erased(n event.Erased) error {
 	if t.json {
-		return t.encode(map[string]int{"erased": n.Events, "given_up": n.GaveUp, "in_hand": n.InHand})
+		return t.encode(map[string]int{"erased": n.Events, "given_up": n.GaveUp, "in_hand": n.InHand, "rejected": n.Rejections})
 	}
-	_, err := fmt.Fprintf(t.out, "%d events erased, %d of them not booked yet and given up; ERPNext was not changed\n", n.Events, n.GaveUp)
+	_, err := fmt.Fprintf(t.out, "%d events erased, %d of them not booked yet and given up; %d refused requests dropped; ERPNext was not changed\n",
+		n.Events, n.GaveUp, n.Rejections)
 	return err
 }
 
@@ -170,7 +171,7 @@ func (t *InboxTool) counted(found privacy.Found, note string) error {
 		for _, g := range groups {
 			lines = append(lines, line{g, counts[g]})
 		}
-		return t.encode(map[string]any{"events": len(found.Events), "groups": lines, "ids": found.IDs()})
+		return t.encode(map[string]any{"events": len(found.Events), "groups": lines, "ids": found.IDs(), "rejected": len(found.Rejections)})
 	}
 	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "EVENTS\tSOURCE\tTOPIC\tSTATE")
@@ -178,6 +179,9 @@ func (t *InboxTool) counted(found privacy.Found, note string) error {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", counts[g], g.Source, g.Topic, g.State)
 	}
 	fmt.Fprintf(w, "%d\tin all\n", len(found.Events))
+	if n := len(found.Rejections); n > 0 {
+		fmt.Fprintf(w, "%d\trefused at the door\n", n)
+	}
 	if note != "" {
 		fmt.Fprintln(w, note)
 	}
@@ -194,6 +198,6 @@ func (t *InboxTool) Reencrypt(ctx context.Context, progress io.Writer, plain boo
 	if t.json {
 		return t.encode(map[string]int{"rewritten": n})
 	}
-	_, err = fmt.Fprintf(t.out, "done: %d bodies and details rewritten\n", n)
+	_, err = fmt.Fprintf(t.out, "done: %d bodies, details and refused requests rewritten\n", n)
 	return err
 }

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +28,13 @@ func TestPrivacyCommandBesideTheService(t *testing.T) {
 		t.Fatal(code, answer)
 	}
 	s.settle(t)
+	if code, _ := s.post(t, "shopify", strings.NewReader(`{"id":8,"email":"ada@canary.example"}`), http.Header{"X-Shopify-Hmac-Sha256": {"bad"}}); code != 401 {
+		t.Fatal(code)
+	}
+	s.until(t, "the refused request is not kept", func() bool {
+		all, err := s.Inbox().Rejections(t.Context(), event.RejectionFilter{})
+		return err == nil && len(all) == 1
+	})
 	run := func(do func(*app.InboxTool) error) string {
 		var out bytes.Buffer
 		tool, err := app.OpenInboxTool(t.Context(), s.cfg, &out, false)
@@ -46,10 +54,10 @@ func TestPrivacyCommandBesideTheService(t *testing.T) {
 		want string
 		do   func(*app.InboxTool) error
 	}{
-		{"1  ", func(in *app.InboxTool) error { return in.FindPerson(t.Context(), s.cfg, ada) }},
-		{"1 events written to", func(in *app.InboxTool) error { return in.ExportPerson(t.Context(), s.cfg, ada) }},
+		{"1       refused at the door", func(in *app.InboxTool) error { return in.FindPerson(t.Context(), s.cfg, ada) }},
+		{"2 events and refused requests written to", func(in *app.InboxTool) error { return in.ExportPerson(t.Context(), s.cfg, ada) }},
 		{"nothing was erased", func(in *app.InboxTool) error { return in.ErasePerson(t.Context(), s.cfg, ada) }},
-		{"1 events erased", func(in *app.InboxTool) error { return in.ErasePerson(t.Context(), s.cfg, gone) }},
+		{"1 refused requests dropped", func(in *app.InboxTool) error { return in.ErasePerson(t.Context(), s.cfg, gone) }},
 		{"0  ", func(in *app.InboxTool) error { return in.FindPerson(t.Context(), s.cfg, ada) }},
 	} {
 		if out := run(step.do); !strings.Contains(out, step.want) {
@@ -58,6 +66,9 @@ func TestPrivacyCommandBesideTheService(t *testing.T) {
 	}
 	if ev := s.event(t, "shopify", "c1"); ev.Body != nil || ev.State != event.Ignored {
 		t.Errorf("got %+v", ev)
+	}
+	if all, err := s.Inbox().Rejections(t.Context(), event.RejectionFilter{}); err != nil || len(all) != 0 {
+		t.Errorf("left of the refused requests: %+v, %v", all, err)
 	}
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(s.cfg.DatabasePath), "export-*.jsonl"))
 	if err != nil || len(files) != 1 {

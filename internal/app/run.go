@@ -6,21 +6,37 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/ledgerhook/ledgerhook/internal/fault"
 )
 
 const (
-	// deliveriesTimeout is how long a stop waits for the deliveries in hand
-	// before it hands them back.
-	deliveriesTimeout = 20 * time.Second
-	sweepEvery        = time.Hour
-	sweepBatch        = 500
-	sweepPause        = 100 * time.Millisecond
+	sweepEvery = time.Hour
+	sweepBatch = 500
+	sweepPause = 100 * time.Millisecond
+	// deedsKept is for how long one can ask who did what: a year's accounts and
+	// a month to close them.
+	deedsKept = 400 * 24 * time.Hour
 )
 
-// Run serves until ctx ends or a listener fails, then stops in order: the
-// public listener, the claims, the deliveries in hand, the operator's listener,
-// what keeps refused requests, the alerts, the inbox. What could not be finished is handed back to
-// the inbox, or found there after its lease.
+// stopWithin is how long a stop may take; a container is given 40 s. Seven
+// parts of it: one for the requests in hand, four for the deliveries in hand,
+// and the rest to hand back what did not end and to close what is open.
+const (
+	stopWithin  = 35 * time.Second
+	stopParts   = 7
+	requestPart = 1
+	deliverPart = 4
+)
+
+var errStopBound = errors.New("the stop took too long and was broken off: what was in hand is found in the inbox, and tried again at the next start")
+
+// Run serves until ctx ends or a listener fails, then stops in order: readiness,
+// the public listener, the claims, the deliveries in hand, the operator's
+// listener, what keeps refused requests, the alerts, the inbox. What could not
+// be finished is handed back to the inbox, or found there at the next start. It
+// returns within Options.Stop of the end of ctx, with an error when a part did
+// not end by then: the process must end.
 func (a *App) Run(ctx context.Context, retention time.Duration) error {
 	working, stopWorking := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWorking()
@@ -34,6 +50,7 @@ func (a *App) Run(ctx context.Context, retention time.Duration) error {
 	go a.carryRuns(working)
 	go a.warm(working)
 	go a.heart.run(working)
+	go a.watch.run(working)
 	a.operator.start()
 	a.public.start()
 	a.log.Info().Str("addr", a.Addr()).Str("operator_addr", a.OperatorAddr()).Str("version", Version()).Msg("serving")
@@ -53,15 +70,44 @@ func (a *App) endDeliveries(ctx context.Context, done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(deliveriesTimeout):
+	case <-time.After(a.stopIn * deliverPart / stopParts):
 	case <-ctx.Done():
 	}
+	a.log.Warn().Msg("deliveries in hand are broken off and handed back")
 	a.pool.Kill()
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// stop walks back through what was opened. It may be called twice.
+// Ready tells whether events can be taken: not any more once a stop has begun.
+func (a *App) Ready(ctx context.Context) error {
+	if a.stopping.Load() {
+		return fault.New(fault.Busy, "app.ready", "the service is stopping")
+	}
+	return a.inbox.Ready(ctx)
+}
+
+// stop walks back through what was opened, within its bound. It may be called
+// twice.
 func (a *App) stop(ctx context.Context) error {
+	a.stopping.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, a.stopIn)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.walkBack(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return errStopBound
+	}
+}
+
+func (a *App) walkBack(ctx context.Context) error {
 	var problems []error
 	for _, s := range slices.Backward(a.stops) {
 		if err := s.stop(ctx); err != nil {
@@ -83,28 +129,30 @@ func (a *App) warm(ctx context.Context) {
 }
 
 // sweep empties the bodies of events that were settled longer ago than the
-// retention: they are personal data.
+// retention, for they are personal data, and drops old deeds of operators.
 func (a *App) sweep(ctx context.Context, retention time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
-		for {
-			n, err := a.inbox.Sweep(ctx, a.now().Add(-retention), sweepBatch)
-			if err != nil && ctx.Err() == nil {
-				a.log.Error().Err(err).Msg("retention failed")
-			}
-			if err != nil || n < sweepBatch {
-				break
-			}
-			select { // the intake and the workers come first
-			case <-time.After(sweepPause):
-			case <-ctx.Done():
-				return
-			}
-		}
+		a.sweepOut(ctx, a.inbox.Sweep, retention)
+		a.sweepOut(ctx, a.inbox.SweepDeeds, deedsKept)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// sweepOut does one sort of sweep to its end, step by step: the intake and the
+// workers come first.
+func (a *App) sweepOut(ctx context.Context, step func(ctx context.Context, before time.Time, limit int) (int, error), kept time.Duration) {
+	for {
+		n, err := step(ctx, a.now().Add(-kept), sweepBatch)
+		if err != nil && ctx.Err() == nil {
+			a.log.Error().Err(err).Msg("retention failed")
+		}
+		if err != nil || n < sweepBatch || !sleep(ctx, sweepPause) {
 			return
 		}
 	}

@@ -59,6 +59,9 @@ func (d *decoder) checkLayer(s Settings, path string) {
 	d.checkAccounts(s.Accounts, join(path, "accounts"))
 	d.checkRules(s, path)
 	d.checkPayments(s.Payments, join(path, "payments"))
+	if s.NoEventsAfter != nil && *s.NoEventsAfter < 0 {
+		d.wrong(join(path, "no_events_after"), "0s is for ever", "must not be negative")
+	}
 	if limit := s.Orders.RoundingLimit; limit != nil && limit.IsNegative() {
 		d.wrong(join(path, "orders.rounding_limit"), "", "must not be negative")
 	}

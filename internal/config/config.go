@@ -36,6 +36,7 @@ type Config struct {
 
 	SlackWebhookURL Secret
 	AlertWebhookURL Secret
+	Alerts          Alerts
 
 	MaxBody        int64         // bytes
 	Retention      time.Duration // of settled events' bodies
@@ -59,6 +60,16 @@ type ERPNext struct {
 	SetupKey    SecretSource
 	SetupSecret SecretSource
 	Writers     int
+	Rate        int // events a minute at most; 0 = as many as it takes
+}
+
+// Alerts says from when on people hear of what lasts, and where the links in
+// their messages lead.
+type Alerts struct {
+	Backlog     time.Duration // how long an event may wait; 0 = for ever
+	DiskFree    int64         // bytes; less is told
+	OperatorURL string        // where people reach the operator's listener; "" = no link
+	RunbookURL  string
 }
 
 // OAuth is a refresh token of an OAuth Client of the site.
@@ -143,6 +154,7 @@ func (p *parser) parse(e environment) Config {
 			SetupKey:    SecretSource{"ERPNEXT_SETUP_KEY", e.ErpnextSetupKey, e.ErpnextSetupKeyFile},
 			SetupSecret: SecretSource{"ERPNEXT_SETUP_SECRET", e.ErpnextSetupSecret, e.ErpnextSetupSecretFile},
 			Writers:     p.number("ERPNEXT_WRITERS", e.ErpnextWriters, 1, 32),
+			Rate:        p.number("ERPNEXT_RATE", e.ErpnextRate, 0, 60_000),
 		},
 		Shopify: Shopify{
 			Secrets:  p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile}),
@@ -166,13 +178,17 @@ func (p *parser) parse(e environment) Config {
 		PrivacyDir:      e.PrivacyDir,
 		SlackWebhookURL: p.secretURL(SecretSource{"SLACK_WEBHOOK_URL", e.SlackWebhookURL, e.SlackWebhookURLFile}),
 		AlertWebhookURL: p.secretURL(SecretSource{"ALERT_WEBHOOK_URL", e.AlertWebhookURL, e.AlertWebhookURLFile}),
-		MaxBody:         p.bytes("MAX_BODY", e.MaxBody),
-		Retention:       p.duration("RETENTION", e.Retention),
-		Heartbeat:       p.interval("HEARTBEAT", e.Heartbeat),
-		TrustedProxies:  p.networks("TRUSTED_PROXIES", e.TrustedProxies),
-		AllowedSenders:  p.senders(e.AllowedSenders),
-		LogLevel:        p.choice("LOG_LEVEL", e.LogLevel, "debug", "info", "warn", "error"),
-		LogFormat:       p.choice("LOG_FORMAT", e.LogFormat, "json", "console"),
+		Alerts: Alerts{
+			Backlog: p.interval("ALERT_BACKLOG", e.AlertBacklog), DiskFree: p.bytes("ALERT_DISK_FREE", e.AlertDiskFree),
+			OperatorURL: p.baseURL("OPERATOR_URL", e.OperatorURL), RunbookURL: p.baseURL("RUNBOOK_URL", e.RunbookURL),
+		},
+		MaxBody:        p.bytes("MAX_BODY", e.MaxBody),
+		Retention:      p.duration("RETENTION", e.Retention),
+		Heartbeat:      p.interval("HEARTBEAT", e.Heartbeat),
+		TrustedProxies: p.networks("TRUSTED_PROXIES", e.TrustedProxies),
+		AllowedSenders: p.senders(e.AllowedSenders),
+		LogLevel:       p.choice("LOG_LEVEL", e.LogLevel, "debug", "info", "warn", "error"),
+		LogFormat:      p.choice("LOG_FORMAT", e.LogFormat, "json", "console"),
 	}
 }
 

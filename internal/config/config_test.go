@@ -108,6 +108,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"empty file", with(good(), "SLACK_WEBHOOK_URL_FILE", "/dev/null"), "the file is empty"},
 		{"missing file", with(good(), "STRIPE_SECRETS_FILE", "/nonexistent/x"), "LEDGERHOOK_STRIPE_SECRETS_FILE"},
 		{"password in the URL", with(good(), "ERPNEXT_URL", "https://u:p@erp.example.com"), "leave user and password out"},
+		{"a rate that is none", with(good(), "ERPNEXT_RATE", "-1"), "LEDGERHOOK_ERPNEXT_RATE: not a whole number from 0"},
+		{"an alert that is no duration", with(good(), "ALERT_BACKLOG", "3"), "LEDGERHOOK_ALERT_BACKLOG"},
+		{"a link that is none", with(good(), "OPERATOR_URL", "ops.example.com", "RUNBOOK_URL", "runbook"), "LEDGERHOOK_RUNBOOK_URL: not a URL"},
 		{"unknown sender", with(good(), "ALLOWED_SENDERS", "shopfy=10.0.0.0/8"), "names a source that does not exist"},
 	}
 	for _, tt := range tests {

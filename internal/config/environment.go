@@ -45,7 +45,8 @@ type environment struct {
 	ErpnextSetupKeyFile          string `split_words:"true"`
 	ErpnextSetupSecret           string `split_words:"true" desc:"API secret of a System Manager, for server setup alone"`
 	ErpnextSetupSecretFile       string `split_words:"true"`
-	ErpnextWriters               string `split_words:"true" default:"2" desc:"concurrent writers to the site"`
+	ErpnextWriters               string `split_words:"true" default:"2" desc:"concurrent writers to the site; fewer while it is busy"`
+	ErpnextRate                  string `split_words:"true" default:"0" desc:"events a minute that are carried into the site at most; 0 = no limit"`
 
 	ShopifySecrets      string `split_words:"true" desc:"app client secret and/or the shop's notification secret; old and new, comma separated"`
 	ShopifySecretsFile  string `split_words:"true"`
@@ -70,6 +71,10 @@ type environment struct {
 	SlackWebhookURLFile string `split_words:"true"`
 	AlertWebhookURL     string `split_words:"true" desc:"alerts to a second channel, Alertmanager v2 shape"`
 	AlertWebhookURLFile string `split_words:"true"`
+	AlertBacklog        string `split_words:"true" default:"1h" desc:"how long an event may wait before people are told; 0 = for ever"`
+	AlertDiskFree       string `split_words:"true" default:"1GiB" desc:"people are told when less is left on the inbox's disk"`
+	OperatorURL         string `split_words:"true" desc:"where people reach the operator listener, for links in alerts"`
+	RunbookURL          string `split_words:"true" default:"https://github.com/ledgerhook/ledgerhook/blob/main/deploy/RUNBOOK.md" desc:"for links in alerts"`
 
 	BodyKeys     string `split_words:"true" desc:"keys that encrypt stored bodies, id:base64 of 32 bytes, comma separated; the first encrypts, all decrypt"`
 	BodyKeysFile string `split_words:"true"`

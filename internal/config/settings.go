@@ -20,6 +20,10 @@ type Settings struct {
 	GuestCustomer string `yaml:"guest_customer" desc:"Customer for orders without customer and e-mail. Made when it is not named."`
 	UnknownPayer  string `yaml:"unknown_payer" desc:"Customer for payments of nobody known. Made when it is not named."`
 
+	// NoEventsAfter is how long a source may be silent; nil = 72 hours, 0 = for
+	// ever.
+	NoEventsAfter *time.Duration `yaml:"no_events_after" default:"72h" desc:"How long a source may send nothing before people are told. 0s = for ever."`
+
 	Accounts  Accounts           `yaml:"accounts" desc:"Accounts to book on."`
 	Taxes     []TaxRule          `yaml:"taxes" desc:"Which tax goes to which account; the first rule that fits holds, then accounts.tax."`
 	Shipping  Shipping           `yaml:"shipping" desc:"How shipping is booked."`

@@ -63,8 +63,10 @@ func TestProblems(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	got := parse(t, "").For("shopify")
-	wait, feeWait, submit := 30*time.Minute, 10*time.Minute, true
+	wait, feeWait, silence, submit := 30*time.Minute, 10*time.Minute, 72*time.Hour, true
 	want := config.Settings{
+		NoEventsAfter: &silence,
+
 		Products: config.Off,
 		Shipping: config.Shipping{As: config.ShippingRow},
 		Items:    config.Items{Match: []config.ItemKey{config.BySKU, config.ByVariant}, Create: config.CreateNothing, UOM: "Nos"},

@@ -497,7 +497,7 @@ func (c *Client) send(ctx context.Context, r request, authorization string) (*re
 		f.Detail = hide(f.Detail, authorization)
 		err = f
 	}
-	traced(ctx, r, start, took, status, err)
+	traced(ctx, r, start, took, status, answer, err)
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,13 @@ func TestTraceTellsOfEveryRequestWithoutTheCustomer(t *testing.T) {
 	want := []Exchange{
 		{
 			Op: "erpnext.create Sales Order", Method: "POST", DocType: "Sales Order", Status: 417, ExcType: "LinkValidationError", Class: "missing",
-			Message: (*seen)[0].Message, // its words are the classification's business
+			Response: `{"exc_type":"LinkValidationError"}`,
+			Message:  (*seen)[0].Message, // its words are the classification's business
 			Request: `{"company":"…","currency":"USD","custom_ledgerhook_key":"shopify/x/order/1","customer":"…","customer_name":"…","delivery_date":"2026-06-02",` +
 				`"disable_rounded_total":0,"ignore_pricing_rule":0,"items":[{"item_code":"…","price_list_rate":0,"qty":2,"rate":12.3}],` +
 				`"payment_terms_template":"","taxes_and_charges":"","transaction_date":"2026-06-01"}`,
 		},
-		{Op: "erpnext.submit Sales Order", Method: "PUT", DocType: "Sales Order", Status: 200, Request: `{"docstatus":1}`},
+		{Op: "erpnext.submit Sales Order", Method: "PUT", DocType: "Sales Order", Status: 200, Request: `{"docstatus":1}`, Response: `{"data":{"docstatus":1}}`},
 	}
 	if diff := cmp.Diff(want, *seen, untimed); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
@@ -74,6 +75,25 @@ func TestTraceTellsOfRequestsWithoutAnAnswer(t *testing.T) {
 	want := []Exchange{{Op: "erpnext.get Customer", Method: "GET", DocType: "Customer", Message: "connection refused", Class: "network"}}
 	if diff := cmp.Diff(want, *seen, untimed); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
+	}
+}
+
+func TestHeardKeepsAmountsAndStates(t *testing.T) {
+	tests := []struct{ name, body, want string }{
+		{"no body", "", ""},
+		{"a proxy's page", "<html>Ada Byron</html>", unsaid},
+		{"a document", `{"data":{"name":"Ada Byron","customer":"Ada Byron","docstatus":0,"status":"Draft","grand_total":12.30,"discount_amount":0.0,"per_billed":0,"is_pos":false,"tax_id":null,` +
+			`"items":[{"item_code":"For Ada","rate":12.3,"idx":1},{"item_code":"x","rate":0}],"taxes":[]}}`,
+			`{"data":{"docstatus":0,"grand_total":12.30,"items":[{"idx":1,"rate":12.3}],"status":"Draft"}}`},
+		{"a list of names", `{"data":[{"name":"Ada Byron"}]}`, `{}`},
+		{"a refusal", `{"exc_type":"ValidationError","exception":"frappe.exceptions.ValidationError: Ada","exc":"[]"}`, `{"exc_type":"ValidationError"}`},
+		{"a text alone", `"Ada Byron"`, `"` + unsaid + `"`},
+		{"what is huge", `{"` + strings.Repeat("a", maxHeard) + `":1}`, unsaid},
+	}
+	for _, tt := range tests {
+		if got := heard([]byte(tt.body)); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
 	}
 }
 

@@ -150,11 +150,21 @@ type Erased struct {
 	Events int // body, header, details and documents' data are gone
 	GaveUp int // of those, were pending or dead and are ignored now
 	InHand int
+	// Rejections were dropped as a whole: refused requests that mentioned them.
+	Rejections int
 }
 
 // ErasedOnRequest is the reason of an event that was given up because what it
 // held was erased.
 const ErasedOnRequest = "erased on request"
+
+// Waits are the longest times an event may be held for. What is held longer was
+// written by a clock that was wrong.
+type Waits struct {
+	Lease    time.Duration
+	Retry    time.Duration // until the next try
+	Document time.Duration // for a document it waits for
+}
 
 // Stats is the inbox at a glance.
 type Stats struct {

@@ -21,6 +21,7 @@ type Exchange struct {
 	ExcType   string        `json:"exc_type,omitempty"` // ERPNext's exception class
 	Message   string        `json:"message,omitempty"`  // why it was refused, normalised
 	Class     string        `json:"class,omitempty"`    // fault kind; "" = it worked
+	Response  string        `json:"response,omitempty"` // JSON of the answer without its texts and without what says nothing; "" = there was none
 }
 
 // Cause is what dead letters are grouped by: the class, the normalised message
@@ -160,6 +161,9 @@ type Rejection struct {
 	Body       []byte
 	Size       int64 // of the whole body as far as it is known
 	Whole      bool  // Body is all of it
+	// Unreadable says why header and body, which are kept, cannot be read now;
+	// see Event.Unreadable.
+	Unreadable string
 }
 
 // RejectionFilter chooses rejections of a listing. Zero fields do not restrict.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/netip"
@@ -17,8 +18,6 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
-	"github.com/rs/zerolog"
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -26,8 +25,12 @@ const (
 	// smallBody is read without asking: nearly every webhook fits, and so
 	// many small bodies at once do no harm.
 	smallBody = 64 << 10
-	// largeBodies is how many bodies beyond smallBody may be in memory at once.
-	largeBodies = 16
+	// Beyond smallBody bodies are read in steps, and so many steps may be in
+	// memory at once; of them one client may hold a part, for a slow one must
+	// not hold all. The largest body fits into that part.
+	bodyStep      = 1 << 20
+	bodySteps     = 32
+	bodyStepsEach = 12
 )
 
 // intake takes webhooks: it reads, has the source verify, hands over to the
@@ -35,8 +38,9 @@ const (
 type intake struct {
 	PublicOptions
 	metrics *intakeMetrics
-	large   *semaphore.Weighted
-	refused zerolog.Logger // for refused requests, so that a flood of them cannot flood the log
+	clients *crowd
+	large   *crowd
+	lines   *quota
 }
 
 func newIntake(o PublicOptions) *intake {
@@ -49,19 +53,23 @@ func newIntake(o PublicOptions) *intake {
 	if o.Rejected == nil {
 		o.Rejected = func(string, string) {}
 	}
+	if o.Verified == nil {
+		o.Verified = func(string, string) {}
+	}
 	if o.Keep == nil {
 		o.Keep = func(event.Rejection) {}
 	}
 	return &intake{
 		PublicOptions: o,
-		metrics:       newIntakeMetrics(o.Registerer, o.Sources),
-		large:         semaphore.NewWeighted(largeBodies),
-		refused:       o.Log.Sample(&zerolog.BurstSampler{Burst: 50, Period: time.Second}),
+		metrics:       newIntakeMetrics(o.Registerer, o.Sources, o.LastEvents),
+		clients:       newCrowd(math.MaxInt, maxRequestsEach),
+		large:         newCrowd(bodySteps, max(bodyStepsEach, int(o.MaxBody/bodyStep)+1)),
+		lines:         newQuota(o.Log),
 	}
 }
 
 // ServeHTTP answers 2xx only for an event that is safe on disk. One log line
-// and one count a request, whatever becomes of it.
+// and one count a request, whatever becomes of it; the log sums up a flood.
 func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	name := chi.URLParam(r, "source")
@@ -78,9 +86,25 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	in.metrics.observe(name, outcome, ev, time.Since(start))
 	in.log(r.Context(), name, outcome, ev, receipt, err, start)
-	if err != nil {
+	if err == nil {
+		in.Verified(name, ev.SecretSlot)
+		return
+	}
+	if telling(name, err) {
 		in.Rejected(name, outcome)
-		in.keep(r, name, d, err)
+	}
+	in.keep(r, name, d, err)
+}
+
+// telling reports whether a refusal says something of a configured sender, so
+// that many of them are worth a message. Whoever scans the internet for paths,
+// tries other methods or lets connections hang is no news.
+func telling(source string, err error) bool {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.BadMethod, fault.Network:
+		return false
+	default:
+		return source != unknownSource
 	}
 }
 
@@ -98,11 +122,17 @@ func (in *intake) accept(w http.ResponseWriter, r *http.Request, name string, d 
 	if r.Method != http.MethodPost {
 		return event.Event{}, event.Receipt{}, fault.New(fault.BadMethod, "handlers.intake", "not a POST")
 	}
-	if err := in.welcome(name, middleware.GetClientIPAddr(r.Context()), r.Header); err != nil {
+	client := middleware.GetClientIPAddr(r.Context())
+	leave, full := in.clients.enter(client)
+	if full != "" {
+		return event.Event{}, event.Receipt{}, fault.New(fault.Busy, "handlers.intake", "too many requests of one client at once")
+	}
+	defer leave()
+	if err := in.welcome(name, client, r.Header); err != nil {
 		d.glance(r)
 		return event.Event{}, event.Receipt{}, err
 	}
-	body, err := in.read(w, r)
+	body, err := in.read(w, r, client)
 	if err != nil {
 		return event.Event{}, event.Receipt{}, err
 	}
@@ -127,6 +157,9 @@ func (o PublicOptions) take(ctx context.Context, src Source, name string, h http
 	ev.Source, ev.ReceivedAt = name, d.at.UTC()
 	ev.ID = event.NewID(ev.Source, ev.ProviderID)
 	receipt, err := o.Inbox.Put(ctx, ev)
+	if err != nil && fault.As(err) == nil {
+		err = &fault.Error{Kind: fault.Busy, Op: "handlers.put", Cause: "the inbox failed", Err: err}
+	}
 	return ev, receipt, err
 }
 
@@ -157,29 +190,30 @@ func readable(h http.Header) error {
 }
 
 // read takes the whole body, bounded whether or not its length was announced.
-// Beyond smallBody a place is needed, so that many large bodies at once end in
-// 503 rather than in an exhausted memory.
-func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// Beyond smallBody every step needs a place, so that many large bodies at once
+// end in 503 rather than in an exhausted memory.
+func (in *intake) read(w http.ResponseWriter, r *http.Request, client netip.Addr) ([]byte, error) {
 	if r.ContentLength > in.MaxBody {
 		return nil, fault.New(fault.TooLarge, "handlers.intake", "body over the limit")
 	}
 	limited := http.MaxBytesReader(w, r.Body, in.MaxBody)
 	var buf bytes.Buffer
-	n, err := io.CopyN(&buf, limited, smallBody)
-	if err == nil && n == smallBody {
-		if !in.large.TryAcquire(1) {
+	_, err := io.CopyN(&buf, limited, smallBody)
+	for err == nil {
+		leave, full := in.large.enter(client)
+		if full != "" {
 			return nil, fault.New(fault.Busy, "handlers.intake", "too many large bodies at once")
 		}
-		defer in.large.Release(1)
-		_, err = io.Copy(&buf, limited)
+		defer leave()
+		_, err = io.CopyN(&buf, limited, bodyStep)
 	}
 	switch {
-	case err == nil, errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF):
 		return buf.Bytes(), nil
 	case isTooLarge(err):
 		return nil, fault.New(fault.TooLarge, "handlers.intake", "body over the limit")
 	default:
-		return nil, fault.New(fault.Malformed, "handlers.intake", "body ended early")
+		return nil, fault.New(fault.Network, "handlers.intake", "the body did not come whole, or not in time")
 	}
 }
 
@@ -189,12 +223,15 @@ func isTooLarge(err error) bool {
 }
 
 func (in *intake) log(ctx context.Context, name, outcome string, ev event.Event, receipt event.Receipt, err error, start time.Time) {
+	if outcome != outcomeAccepted && !in.lines.take(name, outcome) {
+		return
+	}
 	line := in.Log.Info()
 	switch {
-	case err != nil && fault.KindOf(err) == fault.Internal:
+	case outcome == outcomeStoreError:
 		line = in.Log.Error()
 	case err != nil:
-		line = in.refused.Warn()
+		line = in.Log.Warn()
 	}
 	if err == nil {
 		line = line.Str("event_id", receipt.ID).Str("topic", ev.Topic).Str("subject", ev.Subject).Str("secret_slot", ev.SecretSlot)
@@ -208,6 +245,10 @@ func (in *intake) recoverer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if v := recover(); v != nil {
+				if !in.lines.take(unknownSource, "panic") {
+					writeError(w, fault.New(fault.Internal, "handlers", "panic"))
+					return
+				}
 				// The value may quote the request, so only the stack is kept.
 				in.Log.Error().Bytes("stack", debug.Stack()).Str("request_id", middleware.GetReqID(r.Context())).Msg("handler panicked")
 				writeError(w, fault.New(fault.Internal, "handlers", "panic"))

@@ -1,6 +1,8 @@
 package handlers
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -29,6 +31,7 @@ var outcomeByKind = map[fault.Kind]string{
 	fault.TooLarge:     "too_large",
 	fault.Unsupported:  "unsupported",
 	fault.Busy:         "overloaded",
+	fault.Network:      "interrupted",
 }
 
 func outcomeOf(receipt event.Receipt, err error) string {
@@ -38,10 +41,18 @@ func outcomeOf(receipt event.Receipt, err error) string {
 	case err == nil:
 		return outcomeAccepted
 	}
-	if o, ok := outcomeByKind[fault.KindOf(err)]; ok {
+	if o, ok := outcomeByKind[fault.KindOf(err)]; ok && !ofStore(err) {
 		return o
 	}
 	return outcomeStoreError
+}
+
+// ofStore tells an inbox that fails from one that has too much to do: behind a
+// failure there is an error of the system below it.
+func ofStore(err error) bool {
+	f := fault.As(err)
+	return f != nil && f.Kind == fault.Busy && f.Err != nil &&
+		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
 type intakeMetrics struct {
@@ -51,7 +62,7 @@ type intakeMetrics struct {
 	secrets   *prometheus.CounterVec
 }
 
-func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source) *intakeMetrics {
+func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source, last map[string]time.Time) *intakeMetrics {
 	if reg == nil {
 		reg = prometheus.NewRegistry()
 	}
@@ -71,15 +82,18 @@ func newIntakeMetrics(reg prometheus.Registerer, sources map[string]Source) *int
 			Name: "ledgerhook_secret_matches_total", Help: "Deliveries verified, by the configured secret or method that matched.",
 		}, []string{"source", "slot"}),
 	}
-	m.zero(sources)
+	m.zero(sources, last)
 	return m
 }
 
-func (m *intakeMetrics) zero(sources map[string]Source) {
+func (m *intakeMetrics) zero(sources map[string]Source, last map[string]time.Time) {
 	for name, src := range sources {
 		m.zeroRequests(name)
 		m.duration.WithLabelValues(name)
-		m.lastEvent.WithLabelValues(name)
+		since := m.lastEvent.WithLabelValues(name)
+		if at, ok := last[name]; ok {
+			since.Set(float64(at.UnixMilli()) / 1e3)
+		}
 		for _, slot := range src.Slots() {
 			m.secrets.WithLabelValues(name, slot)
 		}

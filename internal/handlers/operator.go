@@ -23,6 +23,7 @@ import (
 type Events interface {
 	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
+	DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error)
 	Replay(ctx context.Context, id string) error
 	Dismiss(ctx context.Context, id, reason string) error
 }
@@ -197,7 +198,8 @@ type CallView struct {
 	Status    int       `json:"status,omitempty"`  // 0 = no answer
 	ExcType   string    `json:"exc_type,omitempty"`
 	Message   string    `json:"message,omitempty"`
-	Class     string    `json:"class,omitempty"` // "" = it worked
+	Class     string    `json:"class,omitempty"`    // "" = it worked
+	Response  string    `json:"response,omitempty"` // JSON of the answer without its texts
 }
 
 // NewEventView shows an event with what it led to. url makes a document's link
@@ -238,7 +240,7 @@ func callViews(calls []event.Exchange) []CallView {
 	for _, x := range calls {
 		views = append(views, CallView{
 			Op: x.Op, Method: x.Method, DocType: x.DocType, StartedAt: x.StartedAt, TookMS: x.Took.Milliseconds(),
-			Request: x.Request, Status: x.Status, ExcType: x.ExcType, Message: x.Message, Class: x.Class,
+			Request: x.Request, Status: x.Status, ExcType: x.ExcType, Message: x.Message, Class: x.Class, Response: x.Response,
 		})
 	}
 	return views
@@ -257,11 +259,29 @@ func (a *eventAPI) list(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	views := make([]EventView, 0, len(events))
-	for _, ev := range events {
-		views = append(views, NewEventView(ev, nil, nil, nil))
+	views, err := EventViews(r.Context(), a.Events, events, a.DeskURL)
+	if err != nil {
+		writeError(w, err)
+		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"events": views, "next_cursor": next})
+}
+
+// EventViews shows a page of events with their documents.
+func EventViews(ctx context.Context, inbox Events, events []event.Event, url func(doctype, name string) string) ([]EventView, error) {
+	ids := make([]string, 0, len(events))
+	for _, ev := range events {
+		ids = append(ids, ev.ID)
+	}
+	docs, err := inbox.DocumentsOf(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]EventView, 0, len(events))
+	for _, ev := range events {
+		views = append(views, NewEventView(ev, nil, docs[ev.ID], url))
+	}
+	return views, nil
 }
 
 func parseFilter(q url.Values) (event.Filter, error) {

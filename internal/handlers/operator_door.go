@@ -42,12 +42,13 @@ type RejectionView struct {
 	Size       int64               `json:"size"`
 	Whole      bool                `json:"whole"` // it can be verified again
 	Header     map[string][]string `json:"header,omitempty"`
+	Unreadable string              `json:"unreadable,omitempty"` // why what is kept cannot be read now
 }
 
 // NewRejectionView shows a refused request; with its headers when asked.
 func NewRejectionView(r event.Rejection, header bool) RejectionView {
 	v := RejectionView{
-		ID: r.ID, Source: r.Source, Class: r.Class, Error: r.Reason, Client: r.Client, ReceivedAt: r.ReceivedAt, Size: r.Size, Whole: r.Whole,
+		ID: r.ID, Source: r.Source, Class: r.Class, Error: r.Reason, Client: r.Client, ReceivedAt: r.ReceivedAt, Size: r.Size, Whole: r.Whole, Unreadable: r.Unreadable,
 	}
 	if header {
 		v.Header = r.Header

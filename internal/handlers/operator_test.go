@@ -37,6 +37,18 @@ func (f *fakeEvents) Get(_ context.Context, id string) (event.Event, []event.Att
 	return event.Event{ID: id, State: event.Done, Body: []byte("canary-body")}, []event.Attempt{{Number: 1, Result: "done", Exchanges: []event.Exchange{{Op: "erpnext.create Sales Order", Took: time.Second, Status: 200}}}}, []event.Document{doc, alias}, nil
 }
 
+func (f *fakeEvents) DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error) {
+	all := map[string][]event.Document{}
+	for _, id := range ids {
+		_, _, docs, err := f.Get(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		all[id] = docs
+	}
+	return all, nil
+}
+
 func (f *fakeEvents) Replay(ctx context.Context, id string) error {
 	if id == "ev_leased" {
 		return fault.New(fault.Conflict, "store.replay", "it is being delivered")

@@ -49,8 +49,10 @@ type PublicOptions struct {
 	TrustedProxies []string                  // CIDRs whose X-Forwarded-For counts
 	AllowedSenders map[string][]netip.Prefix // by source; a source that is not named takes any sender
 	Rejected       func(source, outcome string)
-	Keep           func(event.Rejection) // takes refused requests of known sources; must not block; nil = they are not kept
-	Now            func() time.Time      // nil = time.Now
+	Verified       func(source, slot string) // hears of deliveries that were taken; must not block; nil = nobody
+	LastEvents     map[string]time.Time      // by source: the newest event of an earlier run
+	Keep           func(event.Rejection)     // takes refused requests of known sources; must not block; nil = they are not kept
+	Now            func() time.Time          // nil = time.Now
 	Registerer     prometheus.Registerer
 	Log            zerolog.Logger
 }
@@ -60,7 +62,7 @@ type PublicOptions struct {
 func Public(o PublicOptions) http.Handler {
 	in := newIntake(o)
 	r := chi.NewRouter()
-	r.Use(middleware.RequestID, clientIP(o.TrustedProxies), in.recoverer)
+	r.Use(ownRequestID, middleware.RequestID, clientIP(o.TrustedProxies), in.recoverer)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, fault.New(fault.NotFound, "handlers.route", "no such path"))
 	})
@@ -71,6 +73,15 @@ func Public(o PublicOptions) http.Handler {
 	r.Get("/healthz", healthz)
 	r.Get("/readyz", readyz(o.Ready))
 	return r
+}
+
+// ownRequestID has every request named by us: a stranger's name for it would
+// stand in our log.
+func ownRequestID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del(middleware.RequestIDHeader)
+		next.ServeHTTP(w, r)
+	})
 }
 
 func clientIP(trusted []string) func(http.Handler) http.Handler {
@@ -110,6 +121,7 @@ var statuses = map[fault.Kind]struct {
 	fault.TooLarge:     {http.StatusRequestEntityTooLarge, "too_large"},
 	fault.Unsupported:  {http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	fault.Busy:         {http.StatusServiceUnavailable, "unavailable"},
+	fault.Network:      {http.StatusRequestTimeout, "interrupted"},
 }
 
 const defaultRetryAfter = 5 * time.Second

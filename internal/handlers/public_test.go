@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -157,7 +158,8 @@ func TestIntakeAnswersEveryRefusal(t *testing.T) {
 		{name: "too large", body: strings.Repeat("x", 1<<20+1), code: 413, word: "too_large", outcome: "too_large"},
 		{name: "another body", change: storeFails(fault.New(fault.Conflict, "store", "x")), code: 409, word: "conflict", outcome: "conflict"},
 		{name: "store full", change: storeFails(fault.New(fault.Busy, "store", "x")), code: 503, word: "unavailable", outcome: "overloaded"},
-		{name: "store broken", change: storeFails(errors.New("canary-disk")), code: 500, word: "internal", outcome: "store_error"},
+		{name: "disk full", change: storeFails(&fault.Error{Kind: fault.Busy, Op: "store", Err: errors.New("full")}), code: 503, word: "unavailable", outcome: "store_error"},
+		{name: "store broken", change: storeFails(errors.New("canary-disk")), code: 503, word: "unavailable", outcome: "store_error"},
 		{name: "panic", change: func(o *handlers.PublicOptions) {
 			o.Sources["shopify"] = &fakeSource{func(http.Header, []byte) (event.Event, error) { panic("canary-panic") }}
 		}, code: 500, word: "internal"},
@@ -177,6 +179,15 @@ func TestIntakeAnswersEveryRefusal(t *testing.T) {
 			}
 			if strings.Contains(s.log.String(), "canary-body") || strings.Contains(s.log.String(), "canary-panic") {
 				t.Errorf("the log repeats what the client sent: %s", s.log)
+			}
+			if tt.outcome != "" && !strings.Contains(s.log.String(), `"outcome":"`+tt.outcome+`"`) {
+				t.Errorf("no outcome %s in %s", tt.outcome, s.log)
+			}
+			if tt.outcome == "unknown_source" || tt.outcome == "bad_method" { // strangers are no news
+				tt.outcome = ""
+				if len(s.rejected) != 0 {
+					t.Errorf("told %v", s.rejected)
+				}
 			}
 			if tt.outcome != "" && (len(s.rejected) != 1 || !strings.HasSuffix(s.rejected[0], "/"+tt.outcome)) {
 				t.Errorf("rejected %v, want %s", s.rejected, tt.outcome)
@@ -210,7 +221,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-func TestBodyThatEndsEarlyIsMalformed(t *testing.T) {
+func TestBodyThatEndsEarlyIsNoEvent(t *testing.T) {
 	s := newService(t, nil)
 	srv := httptest.NewServer(s.handler)
 	defer srv.Close()
@@ -222,8 +233,8 @@ func TestBodyThatEndsEarlyIsMalformed(t *testing.T) {
 	_, _ = io.WriteString(conn, "POST /webhooks/shopify HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 	_ = conn.(*net.TCPConn).CloseWrite()
 	answer, _ := io.ReadAll(conn)
-	if !strings.Contains(string(answer), "400") || len(s.put) != 0 {
-		t.Errorf("answer %q, %d put", answer, len(s.put))
+	if !strings.Contains(string(answer), "408") || len(s.put) != 0 || len(s.rejected) != 0 {
+		t.Errorf("answer %q, %d put, told %v", answer, len(s.put), s.rejected)
 	}
 }
 
@@ -231,31 +242,43 @@ func TestLargeBodiesAtOnceAreBounded(t *testing.T) {
 	release := make(chan struct{})
 	started := make(chan struct{}, 64)
 	s := newService(t, func(o *handlers.PublicOptions) { o.MaxBody = 10 << 20 })
-	send := func(body io.Reader) int {
+	send := func(from string, body io.Reader) int {
 		r := httptest.NewRequest("POST", "/webhooks/shopify", body)
-		r.ContentLength = -1
+		r.ContentLength, r.RemoteAddr = -1, from+":1234"
 		w := httptest.NewRecorder()
 		s.handler.ServeHTTP(w, r)
 		return w.Code
 	}
-	codes := make(chan int, 16)
-	for range 16 {
-		go func() { codes <- send(&slowBody{size: 100 << 10, started: started, release: release}) }()
-	}
-	for range 16 {
+	const all, each = 32, 12
+	codes := make(chan int, all)
+	large := func() io.Reader { return strings.NewReader(strings.Repeat("x", 100<<10)) }
+	for n := range all {
+		from := fmt.Sprint("192.0.2.", n/each)
+		go func() { codes <- send(from, &slowBody{size: 100 << 10, started: started, release: release}) }()
 		<-started
+		if n == each-1 { // one client has its part
+			if code := send("192.0.2.0", large()); code != http.StatusServiceUnavailable {
+				t.Errorf("a client's large body beyond its part got %d, want 503", code)
+			}
+			if code := send("192.0.2.9", large()); code != http.StatusOK {
+				t.Errorf("another client's large body got %d, want 200", code)
+			}
+		}
 	}
-	if code := send(strings.NewReader(strings.Repeat("x", 100<<10))); code != http.StatusServiceUnavailable {
-		t.Errorf("the seventeenth large body got %d, want 503", code)
+	if code := send("192.0.2.9", large()); code != http.StatusServiceUnavailable {
+		t.Errorf("a large body beyond all got %d, want 503", code)
 	}
-	if code := send(strings.NewReader(`{"small":1}`)); code != http.StatusOK {
+	if code := send("192.0.2.0", strings.NewReader(`{"small":1}`)); code != http.StatusOK {
 		t.Errorf("a small body got %d beside large ones, want 200", code)
 	}
 	close(release)
-	for range 16 {
+	for range all {
 		if code := <-codes; code != http.StatusOK {
 			t.Errorf("a large body got %d, want 200", code)
 		}
+	}
+	if code := send("192.0.2.9", strings.NewReader(strings.Repeat("x", 10<<20-1))); code != http.StatusOK {
+		t.Errorf("the largest body got %d, want 200", code)
 	}
 }
 

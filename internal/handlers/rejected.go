@@ -84,13 +84,20 @@ func headerOf(h http.Header) map[string][]string {
 // Again verifies a refused request once more, with the sources and senders of
 // today but by the clock of its arrival, and puts it into the inbox as if it
 // had been accepted then. Doing so twice is a duplicate. The error says why it
-// is refused still: NotFound when its source is not configured any more, TooLarge
+// is refused still: NotFound when its source is not configured any more, Sealed
+// when it cannot be read, TooLarge
 // when its body was not kept.
 func Again(ctx context.Context, o PublicOptions, r event.Rejection) (event.Receipt, error) {
 	const op = "handlers.again"
 	src, ok := o.Sources[r.Source]
 	if !ok {
 		return event.Receipt{}, fault.New(fault.NotFound, op, "its source is not configured")
+	}
+	if r.Unreadable != "" {
+		return event.Receipt{}, &fault.Error{
+			Kind: fault.Sealed, Op: op, Cause: "what was kept of it cannot be read: " + r.Unreadable,
+			Hint: "configure that key in LEDGERHOOK_BODY_KEYS again",
+		}
 	}
 	if !r.Whole {
 		return event.Receipt{}, fault.New(fault.TooLarge, op, "its body was too large to be kept")

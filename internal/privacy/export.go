@@ -25,11 +25,32 @@ type exported struct {
 	State      event.State       `json:"state"`
 	Reason     string            `json:"reason,omitempty"`
 	Header     map[string]string `json:"header,omitempty"`
-	Body       json.RawMessage   `json:"body,omitempty"`
-	BodyBytes  []byte            `json:"body_base64,omitempty"` // a body that is no JSON
+	exportedBody
 	Attempts   []exportedAttempt `json:"attempts,omitempty"`
 	Documents  []event.Document  `json:"documents,omitempty"`
 	BodyErased bool              `json:"body_no_longer_kept,omitempty"`
+}
+
+// exportedRefusal is the line of a request that was refused at the door.
+type exportedRefusal struct {
+	ID         string              `json:"id"`
+	Source     string              `json:"source"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Refused    string              `json:"refused"` // why
+	Header     map[string][]string `json:"header,omitempty"`
+	exportedBody
+}
+
+type exportedBody struct {
+	Body      json.RawMessage `json:"body,omitempty"`
+	BodyBytes []byte          `json:"body_base64,omitempty"` // a body that is no JSON
+}
+
+func exportBody(body []byte) exportedBody {
+	if json.Valid(body) {
+		return exportedBody{Body: body}
+	}
+	return exportedBody{BodyBytes: body}
 }
 
 type exportedAttempt struct {
@@ -41,9 +62,9 @@ type exportedAttempt struct {
 
 var fileName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
-// Export writes what the inbox holds of p as JSON lines, one event a line, to
-// name.jsonl in the Desk's folder, readable for its owner alone, and tells path
-// and number of events. A file of that name is never overwritten: it is the
+// Export writes what the inbox holds of p as JSON lines, one event or refused
+// request a line, to name.jsonl in the Desk's folder, readable for its owner
+// alone, and tells path and number of lines. A file of that name is never overwritten: it is the
 // answer to the same request, and Conflict. The event `except` is left out.
 func (d *Desk) Export(ctx context.Context, p Person, name, except string) (string, int, error) {
 	const op = "privacy.export"
@@ -110,7 +131,30 @@ func (d *Desk) lines(ctx context.Context, f *os.File, found Found, except string
 		}
 		n++
 	}
+	for _, r := range found.Rejections {
+		err := d.refusal(ctx, out, r.ID)
+		if fault.KindOf(err) == fault.NotFound {
+			continue // newer ones have pushed it out meanwhile
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
 	return n, w.Flush()
+}
+
+func (d *Desk) refusal(ctx context.Context, out *json.Encoder, id string) error {
+	r, err := d.Inbox.Rejection(ctx, id)
+	if err != nil {
+		return err
+	}
+	if r.Unreadable != "" {
+		return unsearchable("a refused request cannot be read: " + r.Unreadable)
+	}
+	return out.Encode(exportedRefusal{
+		ID: r.ID, Source: r.Source, ReceivedAt: r.ReceivedAt, Refused: r.Class + ": " + r.Reason, Header: r.Header, exportedBody: exportBody(r.Body),
+	})
 }
 
 func (d *Desk) line(ctx context.Context, id string) (exported, error) {
@@ -123,12 +167,7 @@ func (d *Desk) line(ctx context.Context, id string) (exported, error) {
 	}
 	line := exported{
 		ID: ev.ID, Source: ev.Source, Topic: ev.Topic, ReceivedAt: ev.ReceivedAt, State: ev.State, Reason: ev.Reason,
-		Header: ev.Header, Documents: docs, BodyErased: ev.Body == nil,
-	}
-	if json.Valid(ev.Body) {
-		line.Body = ev.Body
-	} else {
-		line.BodyBytes = ev.Body
+		Header: ev.Header, Documents: docs, BodyErased: ev.Body == nil, exportedBody: exportBody(ev.Body),
 	}
 	for _, a := range attempts {
 		line.Attempts = append(line.Attempts, exportedAttempt{a.StartedAt, a.Result, a.Reason, a.Detail})

@@ -21,6 +21,9 @@ type Inbox interface {
 	Erase(ctx context.Context, ids, keep []string) (event.Erased, error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
 	Forget(ctx context.Context, doctype, key string) error
+	Refused(ctx context.Context, cursor string, limit int) ([]event.Rejection, string, error)
+	Rejection(ctx context.Context, id string) (event.Rejection, error)
+	DropRejections(ctx context.Context, ids []string) (int, error)
 }
 
 // Person says by what somebody is found. Any one field that fits is enough.
@@ -83,8 +86,20 @@ func New(o Options) *Desk {
 	return &Desk{o}
 }
 
-// Found is what the inbox holds, oldest first and without bodies.
-type Found struct{ Events []event.Event }
+// Found is what the inbox holds, oldest first and without bodies: events, and
+// requests that were refused at the door, for these are kept too.
+type Found struct {
+	Events     []event.Event
+	Rejections []event.Rejection
+}
+
+func (f Found) rejectionIDs() []string {
+	ids := make([]string, 0, len(f.Rejections))
+	for _, r := range f.Rejections {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
 
 // IDs are the events' ids.
 func (f Found) IDs() []string {
@@ -95,10 +110,14 @@ func (f Found) IDs() []string {
 	return ids
 }
 
-const page = 200
+// One page holds so many bodies at once; a refused request's may have 1 MiB.
+const (
+	page        = 200
+	refusedPage = 20
+)
 
-// Find tells which events concern p: those that mention them, and those about
-// the same order or payment. Nothing is changed. Malformed: p names nobody.
+// Find tells which events and refused requests concern p: those that mention
+// them, and those about the same order or payment. Nothing is changed. Malformed: p names nobody.
 // Sealed: some bodies cannot be read, so that nobody can say whom they mention.
 func (d *Desk) Find(ctx context.Context, p Person) (Found, error) {
 	traces := p.traces()
@@ -114,7 +133,43 @@ func (d *Desk) Find(ctx context.Context, p Person) (Found, error) {
 		traces = append(traces, s.related()...)
 	}
 	slices.SortStableFunc(s.found, func(a, b event.Event) int { return a.ReceivedAt.Compare(b.ReceivedAt) })
-	return Found{s.found}, nil
+	refused, err := d.refused(ctx, p, traces)
+	return Found{s.found, refused}, err
+}
+
+// refused searches what was refused at the door, without traces of its own: it
+// is little, and leaves by itself. No traces = all of it.
+func (d *Desk) refused(ctx context.Context, p Person, traces []string) ([]event.Rejection, error) {
+	var found []event.Rejection
+	for cursor := ""; ; {
+		all, next, err := d.Inbox.Refused(ctx, cursor, refusedPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			if !p.within(r.Source) {
+				continue
+			}
+			if r.Unreadable != "" && len(traces) > 0 {
+				return nil, unsearchable("a refused request cannot be read: " + r.Unreadable)
+			}
+			if len(traces) == 0 || refusedMentions(r, traces) {
+				r.Body, r.Header = nil, nil
+				found = append(found, r)
+			}
+		}
+		if next == "" {
+			return found, nil
+		}
+		cursor = next
+	}
+}
+
+func unsearchable(cause string) error {
+	return &fault.Error{
+		Kind: fault.Sealed, Op: "privacy.find", Cause: cause,
+		Hint: "configure its key in LEDGERHOOK_BODY_KEYS again, then ask again: nothing was left out silently",
+	}
 }
 
 func (d *Desk) ofSource(ctx context.Context, p Person) (Found, error) {
@@ -129,7 +184,8 @@ func (d *Desk) ofSource(ctx context.Context, p Person) (Found, error) {
 		}
 		all = append(all, events...)
 		if next == "" {
-			return Found{all}, nil
+			refused, err := d.refused(ctx, p, nil)
+			return Found{all, refused}, err
 		}
 		cursor = next
 	}
@@ -173,10 +229,7 @@ func (s *search) scan(ctx context.Context, traces []string) error {
 		}
 		for _, ev := range events {
 			if ev.Unreadable != "" && s.person.within(ev.Source) {
-				return &fault.Error{
-					Kind: fault.Sealed, Op: "privacy.find", Cause: "a stored body cannot be read: " + ev.Unreadable,
-					Hint: "configure its key in LEDGERHOOK_BODY_KEYS again, then ask again: nothing was left out silently",
-				}
+				return unsearchable("a stored body cannot be read: " + ev.Unreadable)
 			}
 			if mentions(ev, traces) {
 				s.take(ev)
@@ -191,6 +244,24 @@ func (s *search) scan(ctx context.Context, traces []string) error {
 
 func mentions(ev event.Event, traces []string) bool {
 	return slices.ContainsFunc(allTraces(ev), func(t string) bool { return slices.Contains(traces, t) })
+}
+
+// refusedMentions looks for them in the body, and for addresses in the headers
+// too: anybody may have sent it. Its topic was never verified, so an id counts
+// as an order's and as a customer's.
+func refusedMentions(r event.Rejection, traces []string) bool {
+	for _, topic := range []string{"orders", "customers"} {
+		if mentions(event.Event{Source: r.Source, Topic: topic, Body: r.Body}, traces) {
+			return true
+		}
+	}
+	f := finder{}
+	for _, values := range r.Header {
+		for _, v := range values {
+			f.addresses(v)
+		}
+	}
+	return slices.ContainsFunc(f.found, func(t string) bool { return slices.Contains(traces, t) })
 }
 
 // related are the things that the found events are about.
@@ -219,7 +290,13 @@ func (d *Desk) Erase(ctx context.Context, p Person, except string) (event.Erased
 	if err := d.forget(ctx, p, found); err != nil {
 		return event.Erased{}, err
 	}
-	return d.Inbox.Erase(ctx, found.IDs(), d.Keep)
+	dropped, err := d.Inbox.DropRejections(ctx, found.rejectionIDs())
+	if err != nil {
+		return event.Erased{Rejections: dropped}, err
+	}
+	erased, err := d.Inbox.Erase(ctx, found.IDs(), d.Keep)
+	erased.Rejections = dropped
+	return erased, err
 }
 
 // forget drops the memory of the customer: it costs a look-up in ERPNext when

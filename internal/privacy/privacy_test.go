@@ -179,6 +179,70 @@ func TestRedactErasesForgetsAndTells(t *testing.T) {
 	}
 }
 
+func (b bench) refuse(id, source, body string, header map[string][]string) {
+	b.Helper()
+	err := b.inbox.Reject(b.Context(), event.RejectionBounds{PerSource: 10, Bytes: 1 << 20, Age: time.Hour}, event.Rejection{
+		ID: id, Source: source, Class: "bad_signature", ReceivedAt: time.Now(), Header: header, Body: []byte(body), Whole: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// What was refused at the door is kept too, with everything the sender sent.
+func TestRefusedRequestsAreFoundExportedAndErased(t *testing.T) {
+	b := newBench(t)
+	b.refuse("rj_email", "shop", `{"id":1,"email":"Ada@example.com"}`, nil)
+	b.refuse("rj_order", "shop", `{"id":11}`, nil)
+	b.refuse("rj_header", "shop", `{}`, map[string][]string{"From": {"ada@example.com"}})
+	b.refuse("rj_broken", "shop", `{"email":"ada@example.com`, nil)
+	b.refuse("rj_grace", "shop", `{"id":12,"email":"grace@example.com"}`, nil)
+	b.refuse("rj_other", "other", `{"email":"ada@example.com"}`, nil)
+	ada := privacy.Person{Email: "ada@example.com", Except: map[string]bool{"other": true}}
+	refused := func(p privacy.Person) []string {
+		t.Helper()
+		found, err := b.desk.Find(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, r := range found.Rejections {
+			if ids = append(ids, r.ID); r.Body != nil {
+				t.Errorf("%s is found with its body", r.ID)
+			}
+		}
+		return ids
+	}
+	want := []string{"rj_email", "rj_order", "rj_header", "rj_broken"}
+	if got := refused(ada); !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+	path, n, err := b.desk.Export(t.Context(), ada, "ada", "")
+	raw, _ := os.ReadFile(path)
+	if err != nil || n != 3+4 || strings.Count(string(raw), `"refused":"bad_signature: "`) != 4 || !strings.Contains(string(raw), `"From":["ada@example.com"]`) {
+		t.Errorf("exported %d, %v: %s", n, err, raw)
+	}
+	a, err := b.desk.Handle(t.Context(), event.Event{ID: "ev_request", Source: "shop"}, commerce.Privacy{Kind: commerce.PrivacyRedact, Email: "ada@example.com"}, ada.Except)
+	if err != nil || !strings.Contains(a.Note, "and 4 refused requests") {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	if got := refused(ada); got != nil {
+		t.Errorf("left of her: %q", got)
+	}
+	if got := refused(privacy.Person{Source: "shop"}); !slices.Equal(got, []string{"rj_grace"}) {
+		t.Errorf("left of the shop: %q", got)
+	}
+	if _, err := b.desk.Handle(t.Context(), event.Event{Source: "shop"}, commerce.Privacy{Kind: commerce.PrivacyRedactShop}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := refused(privacy.Person{Email: "grace@example.com"}); got != nil {
+		t.Errorf("left after the shop's end: %q", got)
+	}
+	if got := refused(privacy.Person{Source: "other"}); len(got) != 1 {
+		t.Errorf("the other shop's: %q", got)
+	}
+}
+
 func TestRedactWaitsForWhatIsInHand(t *testing.T) {
 	b := newBench(t)
 	if c, err := b.inbox.Claim(t.Context(), time.Minute); err != nil || c == nil {

@@ -81,7 +81,7 @@ func (r request) export(ctx context.Context) (Answer, error) {
 		return Answer{}, err
 	}
 	file := filepath.Base(path)
-	what := fmt.Sprintf("%d events were written to %s in the export folder", n, file)
+	what := fmt.Sprintf("%d events and refused requests were written to %s in the export folder", n, file)
 	if n == 0 {
 		what = "the export is " + file + " in the export folder"
 	}
@@ -101,7 +101,7 @@ func (r request) redact(ctx context.Context, op, what string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	a := r.answer(op, fmt.Sprintf("%s was erased: %d events, %d of them not booked yet and given up", what, n.Events, n.GaveUp),
+	a := r.answer(op, fmt.Sprintf("%s was erased: %d events, %d of them not booked yet and given up, and %d refused requests", what, n.Events, n.GaveUp, n.Rejections),
 		inERPNext+"; exports and backups made before hold the data still")
 	a.Erase = true
 	return a, nil

@@ -55,10 +55,11 @@ func compose(s alert.Signal, links []Link) message {
 	if under := sample(s, links); under != "" {
 		blocks = append(blocks, block{Type: "context", Elements: []text{{Type: "mrkdwn", Text: under}}})
 	}
-	return message{
-		Text:   clean(head+" – "+s.What+" ("+tally(s)+")", mostText),
-		Blocks: blocks,
+	summary := head + " – " + s.What
+	if !s.Steady {
+		summary += " (" + tally(s) + ")"
 	}
+	return message{Text: clean(summary, mostText), Blocks: blocks}
 }
 
 // leftOver reports whether a recovery leaves events that need a person. The
@@ -98,10 +99,13 @@ func colour(s alert.Signal) string {
 }
 
 func fields(s alert.Signal) []text {
-	rows := [][2]string{
-		{"Source", strings.Join(s.Sources, ", ")},
-		{"Since", moment(s.Since)},
-		{"Count", tally(s)},
+	var rows [][2]string
+	if len(s.Sources) > 0 {
+		rows = append(rows, [2]string{"Source", strings.Join(s.Sources, ", ")})
+	}
+	rows = append(rows, [2]string{"Since", moment(s.Since)})
+	if !s.Steady {
+		rows = append(rows, [2]string{"Count", tally(s)})
 	}
 	if s.State == alert.Resolved {
 		rows = append(rows, [2]string{"Lasted", span(s.Lasted)})

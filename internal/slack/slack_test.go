@@ -76,7 +76,12 @@ func TestMessages(t *testing.T) {
 		Kind: alert.Signatures, State: alert.Firing, Severity: alert.Warning, Title: "Requests with bad signatures",
 		What: "more than 10 requests in 5 minutes refused: bad_signature", Count: 11, Since: at, Sources: []string{"stripe"}, Fix: "Compare the secrets.",
 	}
+	disk := alert.Signal{
+		Kind: alert.Disk, State: alert.Firing, Severity: alert.Warning, Title: "The inbox's disk is getting full", What: "512 MiB are left",
+		Since: at, Fix: "Make room.", Steady: true, Count: 1,
+	}
 	tests := map[string]alert.Signal{
+		"disk_low":    disk,
 		"dead_letter": deadLetter(), "site_down": down, "site_up": up, "dead_letter_over": over, "on_account": account, "signatures": refused,
 	}
 	for name, s := range tests {

@@ -39,14 +39,16 @@ func (p *Pool) attempt(c *event.Claim, probe bool, at time.Time) {
 	a := attempt{claim: c, at: at}
 	switch {
 	case err == nil:
-		p.breaker.record(c, probe, evidenceOf(c, d, nil), nil, p.Now())
+		e := evidenceOf(c, d, nil)
+		p.breaker.record(c, probe, e, nil, p.Now())
+		p.limit.record(e, nil, at, p.Now())
 		a.outcome, a.fault = success(d), d.Warn
 	case p.interrupted(err):
 		p.breaker.leave(probe)
 		a.outcome = p.released(c)
 	default:
 		a.fault = classified(ctx, err)
-		a.outcome = p.failed(c, probe, a.fault)
+		a.outcome = p.failed(c, probe, at, a.fault)
 		a.outcome.DocType = doctypeOf(a.fault)
 	}
 	a.outcome.Documents, a.outcome.Exchanges = d.Documents, d.Exchanges
@@ -129,9 +131,12 @@ func (p *Pool) released(c *event.Claim) event.Outcome {
 
 // failed judges a failure. While the site is left alone a failure of the site
 // costs the event neither an attempt nor its place.
-func (p *Pool) failed(c *event.Claim, probe bool, f *fault.Error) event.Outcome {
-	now := p.Now()
-	spared, until := p.breaker.record(c, probe, evidenceOf(c, Delivery{}, f), f, now)
+func (p *Pool) failed(c *event.Claim, probe bool, begun time.Time, f *fault.Error) event.Outcome {
+	now, e := p.Now(), evidenceOf(c, Delivery{}, f)
+	if p.limit.record(e, f, begun, now) {
+		p.Log.Info().Str("class", f.Kind.String()).Int("at_once", p.limit.now()).Msg("erpnext is busy, fewer deliveries at once")
+	}
+	spared, until := p.breaker.record(c, probe, e, f, now)
 	if spared {
 		return event.Outcome{
 			State: event.Pending, Result: resultRetry, DueAt: until, Free: true,

@@ -47,6 +47,7 @@ type breaker struct {
 	failures int             // since the last attempt that worked
 	failing  map[string]bool // the events that failed since
 	pauses   int             // since the breaker was last closed
+	pause    time.Duration   // open: how long this pause is
 	until    time.Time       // open: when the next probe may go
 	probing  bool            // half-open: a probe is under way
 }
@@ -60,6 +61,9 @@ func newBreaker(rand func() float64, moved func(from, to breakerState, pause tim
 func (b *breaker) enter(now time.Time) (bool, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if now.Before(b.until.Add(-b.pause)) { // the clock was set back: the pause begins anew, and not when the old time comes round
+		b.until = now.Add(b.pause)
+	}
 	switch {
 	case b.state == closed:
 		return false, 0
@@ -128,7 +132,7 @@ func (b *breaker) open(f *fault.Error, now time.Time) {
 	if asked := min(f.RetryAfter, maxAsked); asked > 0 {
 		pause = max(pause, asked+share(b.rand, asked/20))
 	}
-	b.until = now.Add(pause)
+	b.pause, b.until = pause, now.Add(pause)
 	b.to(open, pause)
 }
 

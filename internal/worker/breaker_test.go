@@ -201,3 +201,19 @@ func TestBreakerHalfOpen(t *testing.T) {
 		t.Error("a probe that worked did not close the breaker")
 	}
 }
+
+// A clock that is set back while ERPNext is left alone prolongs the pause by
+// itself at most.
+func TestBreakerSurvivesAClockThatIsSetBack(t *testing.T) {
+	b := newBreaker(func() float64 { return 0 }, func(_, _ breakerState, _ time.Duration) {})
+	now := time.Now()
+	b.record(&event.Claim{}, false, fails, fault.New(fault.Credentials, "erpnext.create", "401"), now)
+	now = now.Add(-48 * time.Hour)
+	probe, wait := b.enter(now)
+	if probe || wait <= 0 || wait > firstPause {
+		t.Fatalf("probe %v, wait %v", probe, wait)
+	}
+	if probe, wait = b.enter(now.Add(wait)); !probe || wait != 0 {
+		t.Errorf("after the pause: probe %v, wait %v", probe, wait)
+	}
+}

@@ -22,6 +22,7 @@ type metrics struct {
 	deadLetters *prometheus.CounterVec
 	inFlight    prometheus.Gauge
 	breaker     prometheus.Gauge
+	limit       prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
@@ -53,6 +54,10 @@ func newMetrics(reg prometheus.Registerer, sources []string) *metrics {
 		breaker: f.NewGauge(prometheus.GaugeOpts{
 			Name: "ledgerhook_breaker_state",
 			Help: "Whether ERPNext is being left alone: 0 closed (events flow), 1 half-open (probing), 2 open.",
+		}),
+		limit: f.NewGauge(prometheus.GaugeOpts{
+			Name: "ledgerhook_in_flight_limit",
+			Help: "Deliveries that may be under way at once: as many as are configured, fewer while ERPNext is busy.",
 		}),
 	}
 	m.zero()

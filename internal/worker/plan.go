@@ -30,6 +30,10 @@ const (
 	fewTries   = 5
 )
 
+// LongestPause is beyond every pause before another try, but for the waits for
+// documents: what is due later was written by a clock that was wrong.
+const LongestPause = 2 * time.Hour
+
 // fewPauses follow the first to fourth try of a failure that is perhaps a bug:
 // ten minutes together.
 var fewPauses = [fewTries - 1]time.Duration{15 * time.Second, 45 * time.Second, 135 * time.Second, 405 * time.Second}

@@ -21,7 +21,8 @@ import (
 )
 
 const (
-	defaultLease  = 5 * time.Minute
+	// DefaultLease is the lease of a claim when Options name none.
+	DefaultLease  = 5 * time.Minute
 	defaultGiveUp = 96 * time.Hour
 	// PromisedGiveUp is the shortest time for which a failure that may pass is
 	// retried before a person is asked; a shorter Options.GiveUp is raised to it.
@@ -87,7 +88,8 @@ type Options struct {
 	Observer   Observer
 	Sources    []string              // the configured sources, the values of the source label
 	LeaseLost  error                 // what Queue.Settle answers to a lost lease; fault.Conflict and NotFound mean it too
-	Workers    int                   // deliveries at the same time; 0 = 1
+	Workers    int                   // deliveries at the same time, fewer while the site is busy; 0 = 1
+	Rate       int                   // deliveries begun a minute at most; 0 = no limit
 	Lease      time.Duration         // 0 = 5 min; a delivery gets four fifths of it
 	GiveUp     time.Duration         // 0 = 96 h; never less than PromisedGiveUp
 	Registerer prometheus.Registerer // nil = a registry of its own
@@ -101,6 +103,8 @@ type Pool struct {
 	Options
 	metrics *metrics
 	breaker *breaker
+	limit   *limit
+	pacer   *pacer
 	plan    plan
 	past    *past
 	inbox   troubled
@@ -115,7 +119,7 @@ type Pool struct {
 // New makes a Pool that does nothing until Run.
 func New(o Options) *Pool {
 	o.Workers = max(o.Workers, 1)
-	o.Lease = cmp.Or(o.Lease, defaultLease)
+	o.Lease = cmp.Or(o.Lease, DefaultLease)
 	o.GiveUp = max(cmp.Or(o.GiveUp, defaultGiveUp), PromisedGiveUp)
 	if o.Registerer == nil {
 		o.Registerer = prometheus.NewRegistry()
@@ -134,6 +138,8 @@ func New(o Options) *Pool {
 		freed:   make(chan struct{}, 1),
 	}
 	p.breaker = newBreaker(o.Rand, p.breakerMoved)
+	p.limit = newLimit(o.Workers, func(n int) { p.metrics.limit.Set(float64(n)) })
+	p.pacer = newPacer(o.Rate)
 	p.work, p.kill = context.WithCancel(context.Background())
 	return p
 }
@@ -162,8 +168,11 @@ type idle struct {
 
 // step claims one event and starts its delivery, or tells how long to pause.
 func (p *Pool) step(ctx context.Context) idle {
-	if int(p.busy.Load()) >= p.Workers {
+	if int(p.busy.Load()) >= p.limit.now() {
 		return idle{wait: slowPoll, deaf: true}
+	}
+	if wait := p.pacer.wait(p.Now()); wait > 0 {
+		return idle{wait: wait, deaf: true}
 	}
 	probe, wait := p.breaker.enter(p.Now())
 	if wait > 0 {
@@ -178,6 +187,7 @@ func (p *Pool) step(ctx context.Context) idle {
 		return p.untilDue()
 	}
 	p.queueWorks()
+	p.pacer.took(p.Now())
 	p.start(c, probe, ctx.Err() != nil)
 	return idle{}
 }

@@ -39,7 +39,10 @@ var (
 )
 
 // trust is what a chain may end in and lead over.
-type trust struct{ roots, intermediates *x509.CertPool }
+type trust struct {
+	roots, intermediates *x509.CertPool
+	until                time.Time // when the first anchor of ours ends; the system's are the system's business
+}
 
 // newTrust collects the built-in anchors, the system's, and further ones.
 // Self-signed certificates are anchors, others help to build a chain.
@@ -67,10 +70,13 @@ func newTrust(further []byte) (trust, error) {
 	return trust{}, errors.New("paypal: the further roots hold no readable certificate")
 }
 
-func (t trust) add(certs []*x509.Certificate) {
+func (t *trust) add(certs []*x509.Certificate) {
 	for _, c := range certs {
 		if bytes.Equal(c.RawIssuer, c.RawSubject) {
 			t.roots.AddCert(c)
+			if t.until.IsZero() || c.NotAfter.Before(t.until) {
+				t.until = c.NotAfter
+			}
 		} else {
 			t.intermediates.AddCert(c)
 		}

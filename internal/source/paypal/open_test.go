@@ -29,6 +29,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/corpus"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/source/paypal/forge"
 )
 
 const (
@@ -681,7 +682,7 @@ func TestWrongSignatureIsNotAskedAbout(t *testing.T) {
 // why Confirm exists. If this test ever fails, PayPal's scheme has changed.
 func TestForgedBodyVerifies(t *testing.T) {
 	genuine := `{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"CAP","status":"COMPLETED","amount":{"currency_code":"USD","value":"1.00"}}}`
-	forged := forge(`{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"CAP","status":"COMPLETED","amount":{"currency_code":"USD","value":"9999.00"}},"x":"`, `"}`, crc32.ChecksumIEEE([]byte(genuine)))
+	forged := forge.Body(`{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"CAP","status":"COMPLETED","amount":{"currency_code":"USD","value":"9999.00"}},"x":"`, `"}`, crc32.ChecksumIEEE([]byte(genuine)))
 	s := source(t, nil)
 	ev, err := s.Open(t.Context(), signed(t, signer(), genuine), forged, arrival)
 	if err != nil {
@@ -693,46 +694,6 @@ func TestForgedBodyVerifies(t *testing.T) {
 	if c, err := s.Decode(ev); err != nil || c.Payment.Amount.String() != "9999.00 USD" {
 		t.Errorf("got %+v, %v", c, err)
 	}
-}
-
-// forge fills 48 letters between two texts so that the whole has a given sum.
-// A CRC is linear: each letter that is "b" instead of "a" changes it by a fixed
-// pattern, and elimination finds which must be.
-func forge(before, after string, want uint32) []byte {
-	const width = 48
-	text := []byte(before + strings.Repeat("a", width) + after)
-	base := crc32.ChecksumIEEE(text)
-	type row struct {
-		sum   uint32
-		flips uint64
-	}
-	var basis [32]row
-	reduce := func(r row) row {
-		for bit := range basis {
-			if r.sum>>bit&1 == 1 && basis[bit].flips != 0 {
-				r = row{r.sum ^ basis[bit].sum, r.flips ^ basis[bit].flips}
-			}
-		}
-		return r
-	}
-	for i := range width {
-		text[len(before)+i] ^= 'a' ^ 'c'
-		r := reduce(row{crc32.ChecksumIEEE(text) ^ base, 1 << i})
-		text[len(before)+i] ^= 'a' ^ 'c'
-		for bit := range basis {
-			if r.sum>>bit&1 == 1 {
-				basis[bit] = r
-				break
-			}
-		}
-	}
-	r := reduce(row{base ^ want, 0})
-	for i := range width {
-		if r.flips>>i&1 == 1 {
-			text[len(before)+i] ^= 'a' ^ 'c'
-		}
-	}
-	return text
 }
 
 // vector is one recorded transmission of the corpus.

@@ -126,6 +126,10 @@ func (o Options) check() error {
 	return nil
 }
 
+// AnchorsUntil is when the first of the built-in and further trust anchors ends:
+// afterwards PayPal's certificates may not be believed any more.
+func (s *Source) AnchorsUntil() time.Time { return s.certificates.trust.until }
+
 // Provider is "paypal".
 func (s *Source) Provider() string { return provider }
 

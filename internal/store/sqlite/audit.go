@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 )
@@ -62,4 +63,26 @@ func (db *DB) Replays(ctx context.Context) (map[string]int64, error) {
 		return err
 	}, "SELECT asked, n FROM replays")
 	return counts, storeFault("sqlite.Replays", err)
+}
+
+// SweepDeeds drops what operators did before a time, at most limit deeds and as
+// many runs that are over, and tells how many; the oldest go first.
+func (db *DB) SweepDeeds(ctx context.Context, before time.Time, limit int) (int, error) {
+	total := int64(0)
+	err := db.write(ctx, "sqlite.SweepDeeds", func(c *conn) error {
+		total = 0
+		for _, statement := range []string{
+			// Deeds are in the order of time, so only the first are looked at.
+			"DELETE FROM audit WHERE seq IN (SELECT seq FROM (SELECT seq, at FROM audit ORDER BY seq LIMIT ?2) WHERE at < ?1)",
+			"DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE state IN ('done', 'cancelled') AND ended_at < ?1 LIMIT ?2)",
+		} {
+			n, err := c.exec(statement, text(before), int64(limit))
+			if err != nil {
+				return err
+			}
+			total += n
+		}
+		return nil
+	})
+	return int(total), err
 }

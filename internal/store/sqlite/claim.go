@@ -296,7 +296,9 @@ func (s *settlement) appeared(key string) (bool, error) {
 	if key == "" {
 		return false, nil
 	}
-	n, err := s.c.number("SELECT count(*) FROM documents WHERE key = ? AND updated_at >= ?", key, s.claimedAt)
+	// One of the future was written by a clock that was wrong: it would have
+	// every attempt repeated at once until then.
+	n, err := s.c.number("SELECT count(*) FROM documents WHERE key = ? AND updated_at >= ? AND updated_at <= ?", key, s.claimedAt, s.now)
 	return n > 0, err
 }
 

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"os"
 	"path/filepath"
@@ -52,6 +51,27 @@ func putCanary(t testing.TB, db *DB, n int) string {
 	return r.ID
 }
 
+// refuseCanary keeps a refused request with the canary in body and header.
+func refuseCanary(t testing.TB, db *DB, id string) string {
+	t.Helper()
+	err := db.Reject(t.Context(), event.RejectionBounds{PerSource: 10, Bytes: 1 << 20, Age: time.Hour}, event.Rejection{
+		ID: id, Source: "shop", Class: "bad_signature", ReceivedAt: time.Now(), Whole: true,
+		Header: map[string][]string{"X": {canary}}, Body: []byte(`{"email":"` + canary + `"}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func wantRefusedCanary(t *testing.T, db *DB, id string) {
+	t.Helper()
+	r, err := db.Rejection(t.Context(), id)
+	if err != nil || r.Unreadable != "" || !strings.Contains(string(r.Body), canary) || len(r.Header["X"]) != 1 || r.Header["X"][0] != canary {
+		t.Errorf("got %q, %v, %s, %v", r.Body, r.Header, r.Unreadable, err)
+	}
+}
+
 func wantCanary(t *testing.T, db *DB, id string) {
 	t.Helper()
 	ev, attempts, _, err := db.Get(t.Context(), id)
@@ -77,11 +97,19 @@ func TestWhatIsErasedIsNotInTheFileAnyMore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "inbox.db")
 	db := openAt(t, path)
 	id := putCanary(t, db, 1)
+	refused := refuseCanary(t, db, "rj_1")
 	if !inFile(t, db, path) {
 		t.Fatal("the canary never was in the file: the test proves nothing")
 	}
 	db = openAt(t, path)
 	if n, err := db.Erase(t.Context(), []string{id}, nil); n.Events != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if !inFile(t, db, path) {
+		t.Fatal("the refused request never was in the file: the test proves nothing of it")
+	}
+	db = openAt(t, path)
+	if n, err := db.DropRejections(t.Context(), []string{refused, "rj_unknown"}); n != 1 || err != nil {
 		t.Fatal(n, err)
 	}
 	if inFile(t, db, path) {
@@ -94,15 +122,23 @@ func TestKeysRotate(t *testing.T) {
 	open := func(r *seal.Ring) *DB { return openWith(t, Options{Path: path, Keys: r}) }
 	db := open(nil)
 	plain := putCanary(t, db, 1)
+	refuseCanary(t, db, "rj_plain")
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	db = open(keys(t, "a"))
 	sealed := putCanary(t, db, 2)
-	wantCanary(t, db, plain)
-	wantCanary(t, db, sealed)
+	refuseCanary(t, db, "rj_sealed")
+	all := func(db *DB) {
+		t.Helper()
+		wantCanary(t, db, plain)
+		wantCanary(t, db, sealed)
+		wantRefusedCanary(t, db, "rj_plain")
+		wantRefusedCanary(t, db, "rj_sealed")
+	}
+	all(db)
 	steps := 0
-	for _, want := range []int{2, 0} { // one body and one detail were plain
+	for _, want := range []int{3, 0} { // one body, one detail and one refused request were plain
 		if n, err := db.Reseal(t.Context(), false, func(int) { steps++ }); n != want || err != nil {
 			t.Errorf("rewrote %d, %v, want %d", n, err, want)
 		}
@@ -111,21 +147,42 @@ func TestKeysRotate(t *testing.T) {
 		t.Error("something is in the file in plain text, or nobody heard of the progress")
 	}
 	db = open(keys(t, "b", "a"))
-	if n, err := db.Reseal(t.Context(), false, func(int) {}); n != 4 || err != nil {
-		t.Errorf("rewrote %d, %v, want 4", n, err)
+	if n, err := db.Reseal(t.Context(), false, func(int) {}); n != 6 || err != nil {
+		t.Errorf("rewrote %d, %v, want 6", n, err)
 	}
 	_ = db.Close()
 	db = open(keys(t, "b"))
-	wantCanary(t, db, plain)
-	wantCanary(t, db, sealed)
+	all(db)
 	if err := db.Migrate(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "run_server_privacy_reencrypt") {
 		t.Errorf("going down with encrypted rows: got %v", err)
 	}
-	if n, err := db.Reseal(t.Context(), true, func(int) {}); n != 4 || err != nil {
-		t.Errorf("made plain %d, %v, want 4", n, err)
+	if n, err := db.Reseal(t.Context(), true, func(int) {}); n != 6 || err != nil {
+		t.Errorf("made plain %d, %v, want 6", n, err)
 	}
 	_ = db.Close()
-	wantCanary(t, open(nil), sealed)
+	all(open(nil))
+}
+
+// A refused request alone is reason enough not to go to a schema whose program
+// would take ciphertext for what came.
+func TestGoingDownStopsAtAnEncryptedRefusedRequest(t *testing.T) {
+	db := openWith(t, Options{Path: filepath.Join(t.TempDir(), "inbox.db"), Keys: keys(t, "a")})
+	refuseCanary(t, db, "rj_1")
+	if err := db.Migrate(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "run_server_privacy_reencrypt") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestARefusedRequestWithoutItsKeyIsStillListed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db := openWith(t, Options{Path: path, Keys: keys(t, "old")})
+	refuseCanary(t, db, "rj_1")
+	_ = db.Close()
+	db = openWith(t, Options{Path: path, Keys: keys(t, "new")})
+	all, err := db.Rejections(t.Context(), event.RejectionFilter{})
+	if err != nil || len(all) != 1 || all[0].Class != "bad_signature" || all[0].Header != nil || !strings.Contains(all[0].Unreadable, "old") {
+		t.Errorf("got %+v, %v", all, err)
+	}
 }
 
 func TestAMissingKeyHoldsUpNobodyElse(t *testing.T) {
@@ -161,78 +218,6 @@ func TestTwoProcessesShareTheSalt(t *testing.T) {
 	if events, err := command.Traced(t.Context(), []string{"email/" + canary}); len(events) != 1 || err != nil {
 		t.Errorf("got %v, %v", events, err)
 	}
-}
-
-// live makes a row of every sort and tells their ids by what they are.
-func live(t *testing.T, db *DB) map[string]string {
-	t.Helper()
-	ids := map[string]string{}
-	for n, name := range []string{"done", "dead", "waiting", "leased", "pending"} {
-		ids[name] = put(t, db, n)
-		if name == "pending" {
-			break
-		}
-		c, err := db.Claim(t.Context(), time.Hour)
-		if err != nil || c == nil {
-			t.Fatal(c, err)
-		}
-		o := event.Outcome{State: event.State(name), Result: name, Detail: "said", Documents: []event.Document{{DocType: "Sales Order", Key: name, Name: "SO"}}}
-		if name == "waiting" {
-			o.State, o.DueAt, o.WaitsFor = event.Pending, time.Now().Add(time.Hour), "order/9"
-		}
-		if name != "leased" {
-			if err := db.Settle(t.Context(), c, o); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return ids
-}
-
-// Every schema that was released is brought up with rows of every sort in it,
-// and back, and keeps what both sides can hold.
-func TestEveryReleasedSchemaMigratesWithLiveRows(t *testing.T) {
-	for from := 2; from <= Newest(); from++ { // schema 1 has no place for documents
-		db := openNew(t)
-		ids := live(t, db)
-		for _, to := range []int{from, Newest(), from, Newest()} {
-			if err := db.Migrate(context.WithoutCancel(t.Context()), to); err != nil {
-				t.Fatalf("to %d: %v", to, err)
-			}
-		}
-		wantLive(t, db, ids, 1)
-	}
-	db := openNew(t)
-	ids := live(t, db)
-	for _, to := range []int{1, Newest()} {
-		if err := db.Migrate(t.Context(), to); err != nil {
-			t.Fatalf("to %d: %v", to, err)
-		}
-	}
-	wantLive(t, db, ids, 0)
-}
-
-func wantLive(t *testing.T, db *DB, ids map[string]string, documents int) {
-	t.Helper()
-	for name, id := range ids {
-		ev, attempts, docs, err := db.Get(t.Context(), id)
-		want := event.State(name)
-		if name == "waiting" || name == "leased" {
-			want = event.Pending
-		}
-		if err != nil || ev.State != want || len(ev.Body) == 0 {
-			t.Errorf("%s: got %+v, %v", name, ev, err)
-		}
-		settled := name == "done" || name == "dead" || name == "waiting"
-		if settled && (len(attempts) != 1 || attempts[0].Detail != "said" || len(docs) != documents) {
-			t.Errorf("%s: got %+v, %+v", name, attempts, docs)
-		}
-	}
-	c, err := db.Claim(t.Context(), time.Minute)
-	if err != nil || c == nil || c.Event.ID != ids["pending"] {
-		t.Errorf("claimed %+v, %v, want the pending one: the leased one is in hand", c, err)
-	}
-	wantCounts(t, db)
 }
 
 // A disk that fills in the middle of an erasure leaves each step whole.

@@ -39,7 +39,7 @@ func (db *DB) Put(ctx context.Context, ev event.Event) (event.Receipt, error) {
 	case in.refused():
 		return event.Receipt{}, fault.New(fault.Conflict, op, "another body is known under this id")
 	case in.found.sum != in.self.sum:
-		db.log.Warn().Str("event_id", in.found.id).Msg("repeat has another body, the first is kept")
+		db.repeats.Warn().Str("event_id", in.found.id).Msg("repeat has another body, the first is kept")
 	}
 	return event.Receipt{ID: in.found.id, Duplicate: true}, nil
 }

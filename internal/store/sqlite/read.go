@@ -99,19 +99,42 @@ FROM attempts a LEFT JOIN exchanges x ON x.seq = a.seq AND x.number = a.number W
 func (db *DB) documents(ctx context.Context, seq int64) ([]event.Document, error) {
 	var all []event.Document
 	err := db.each(ctx, func(scan func(...any) error) error {
-		var d event.Document
-		var data string
-		if err := scan(&d.DocType, &d.Key, &d.Name, &data); err != nil {
-			return err
-		}
-		if err := json.Unmarshal([]byte(data), &d.Data); err != nil {
-			return err
-		}
+		d, err := scanDocument(scan)
 		all = append(all, d)
-		return nil
+		return err
 	}, `SELECT d.doctype, d.key, d.name, d.data FROM event_documents l JOIN documents d ON d.doctype = l.doctype AND d.key = l.key
 WHERE l.seq = ? ORDER BY d.updated_at, d.doctype, d.key`, seq)
 	return all, err
+}
+
+func scanDocument(scan func(...any) error, before ...any) (event.Document, error) {
+	var d event.Document
+	var data string
+	if err := scan(append(before, &d.DocType, &d.Key, &d.Name, &data)...); err != nil {
+		return d, err
+	}
+	return d, json.Unmarshal([]byte(data), &d.Data)
+}
+
+// DocumentsOf tells the documents of events, by event id, in one question. Ids
+// that are not known have none.
+func (db *DB) DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error) {
+	all := map[string][]event.Document{}
+	list, err := json.Marshal(ids)
+	if err == nil {
+		err = db.each(ctx, func(scan func(...any) error) error {
+			var id string
+			d, err := scanDocument(scan, &id)
+			all[id] = append(all[id], d)
+			return err
+		}, `SELECT e.id, d.doctype, d.key, d.name, d.data FROM json_each(?) asked CROSS JOIN events e ON e.id = asked.value
+CROSS JOIN event_documents l ON l.seq = e.seq CROSS JOIN documents d ON d.doctype = l.doctype AND d.key = l.key
+ORDER BY d.updated_at, d.doctype, d.key`, string(list))
+	}
+	if err != nil {
+		return nil, storeFault("sqlite.DocumentsOf", err)
+	}
+	return all, nil
 }
 
 // each asks for rows and gives each to `take`.
@@ -127,6 +150,26 @@ func (db *DB) each(ctx context.Context, take func(scan func(...any) error) error
 		}
 	}
 	return rows.Err()
+}
+
+// lastReceived goes to the end of a listing; there is one for each state.
+const lastReceived = `
+SELECT c.source, (SELECT e.received_at FROM events e WHERE e.source = c.source AND e.state = c.state ORDER BY e.seq DESC LIMIT 1)
+FROM counts c WHERE c.n > 0`
+
+// LastReceived tells when the newest event of each source was received. It
+// costs the same for ten events and a million.
+func (db *DB) LastReceived(ctx context.Context) (map[string]time.Time, error) {
+	last := make(map[string]time.Time)
+	err := db.each(ctx, func(scan func(...any) error) error {
+		var source, at string
+		err := scan(&source, &at)
+		if t := moment(at); t.After(last[source]) {
+			last[source] = t
+		}
+		return err
+	}, lastReceived)
+	return last, storeFault("sqlite.LastReceived", err)
 }
 
 const countStates = `

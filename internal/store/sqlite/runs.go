@@ -236,8 +236,8 @@ func (db *DB) StepRun(ctx context.Context, id, carrier string, limit int) (event
 	err := db.write(ctx, "sqlite.StepRun", func(c *conn) error {
 		now := db.now()
 		n, err := c.exec(`
-UPDATE runs SET carrier = ?, carried_until = ? WHERE id = ? AND state = 'running' AND (carrier = ? OR carried_until < ?)`,
-			carrier, text(now.Add(carriedFor)), id, carrier, text(now))
+UPDATE runs SET carrier = ?, carried_until = ? WHERE id = ? AND state = 'running' AND (carrier = ? OR carried_until < ? OR carried_until > ?)`,
+			carrier, text(now.Add(carriedFor)), id, carrier, text(now), text(now.Add(carriedFor))) // or a clock was wrong
 		if err != nil || n == 0 {
 			return err
 		}

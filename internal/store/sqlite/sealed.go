@@ -48,17 +48,21 @@ func (db *DB) open(id string, header, body any) (content, error) {
 	if raw == nil {
 		raw = []byte{} // the driver makes no difference between empty and none
 	}
-	sealed, ok := header.([]byte)
-	if !ok {
-		plain, _ := header.(string)
-		return content{[]byte(plain), raw}, nil
-	}
-	head, err := db.keys.Open(headerPlace(id), sealed)
-	if err != nil {
-		return content{}, err
+	head, err := db.openText(headerPlace(id), header)
+	if _, sealed := header.([]byte); !sealed || err != nil {
+		return content{head, raw}, err
 	}
 	plain, err := db.keys.Open(bodyPlace(id), raw)
 	return content{head, plain}, err
+}
+
+// openText reads a stored header or detail.
+func (db *DB) openText(place string, stored any) ([]byte, error) {
+	if sealed, ok := stored.([]byte); ok {
+		return db.keys.Open(place, sealed)
+	}
+	plain, _ := stored.(string)
+	return []byte(plain), nil
 }
 
 // sealDetail is an attempt's detail as it is stored.
@@ -71,12 +75,7 @@ func (db *DB) sealDetail(id, detail string) driver.Value {
 
 // detail reads a stored detail, or says why it cannot be read.
 func (db *DB) detail(id string, stored any) string {
-	sealed, ok := stored.([]byte)
-	if !ok {
-		plain, _ := stored.(string)
-		return plain
-	}
-	plain, err := db.keys.Open(detailPlace(id), sealed)
+	plain, err := db.openText(detailPlace(id), stored)
 	if err != nil {
 		return "(" + err.Error() + ")"
 	}
@@ -94,7 +93,7 @@ func (db *DB) Reseal(ctx context.Context, plain bool, progress func(done int)) (
 		return 0, fault.New(fault.Sealed, op, "no key is configured")
 	}
 	total := 0
-	for _, step := range []func(context.Context) (int, error){r.bodies, r.details} {
+	for _, step := range []func(context.Context) (int, error){r.bodies, r.details, r.rejections} {
 		for n := -1; n != 0; {
 			var err error
 			if n, err = step(ctx); err != nil {
@@ -117,9 +116,9 @@ func resealFault(op string, err error) error {
 // resealing is one Reseal as far as it got.
 type resealing struct {
 	*DB
-	plain  bool
-	body   int64 // done up to this event's body
-	detail int64 // done up to this event's details
+	plain bool
+	// Done up to the body, the details and the refused request of this number.
+	body, detail, rejection int64
 }
 
 // resealStep is how many rows one transaction rewrites: the intake waits
@@ -135,7 +134,27 @@ func (r *resealing) needs(column string) (string, []any) {
 	return "(typeof(" + column + ") <> 'blob' OR substr(" + column + ", 1, ?) <> ?)", []any{len(prefix), prefix}
 }
 
+// contents is a table of headers and bodies.
+type contents struct {
+	selects, updates string
+	done             *int64 // so far
+}
+
 func (r *resealing) bodies(ctx context.Context) (int, error) {
+	return r.contents(ctx, contents{
+		selects: "SELECT b.seq, e.id, b.header, b.body FROM bodies b JOIN events e ON e.seq = b.seq WHERE b.seq > ? AND ",
+		updates: "UPDATE bodies SET header = ?, body = ? WHERE seq = ?", done: &r.body,
+	})
+}
+
+func (r *resealing) rejections(ctx context.Context) (int, error) {
+	return r.contents(ctx, contents{
+		selects: "SELECT b.seq, b.id, b.header, b.body FROM rejected b WHERE b.seq > ? AND ",
+		updates: "UPDATE rejected SET header = ?, body = ? WHERE seq = ?", done: &r.rejection,
+	})
+}
+
+func (r *resealing) contents(ctx context.Context, of contents) (int, error) {
 	type row struct {
 		seq          int64
 		header, body driver.Value
@@ -159,15 +178,14 @@ func (r *resealing) bodies(ctx context.Context) (int, error) {
 		}
 		rows = append(rows, next)
 		return nil
-	}, "SELECT b.seq, e.id, b.header, b.body FROM bodies b JOIN events e ON e.seq = b.seq WHERE b.seq > ? AND "+where+" ORDER BY b.seq LIMIT ?",
-		append(append([]any{r.body}, args...), resealStep)...)
+	}, of.selects+where+" ORDER BY b.seq LIMIT ?", append(append([]any{*of.done}, args...), resealStep)...)
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
-	r.body = rows[len(rows)-1].seq
+	*of.done = rows[len(rows)-1].seq
 	return len(rows), r.write(ctx, "sqlite.Reseal", func(c *conn) error {
-		for _, next := range rows { // a body that was erased meanwhile stays gone
-			if _, err := c.exec("UPDATE bodies SET header = ?, body = ? WHERE seq = ?", next.header, next.body, next.seq); err != nil {
+		for _, next := range rows { // what was erased meanwhile stays gone
+			if _, err := c.exec(of.updates, next.header, next.body, next.seq); err != nil {
 				return err
 			}
 		}
@@ -189,17 +207,13 @@ func (r *resealing) details(ctx context.Context) (int, error) {
 		if err := scan(&next.seq, &next.number, &id, &stored); err != nil {
 			return err
 		}
-		plain, _ := stored.(string)
-		if sealed, ok := stored.([]byte); ok {
-			opened, err := r.keys.Open(detailPlace(id), sealed)
-			if err != nil {
-				return err
-			}
-			plain = string(opened)
+		plain, err := r.openText(detailPlace(id), stored)
+		if err != nil {
+			return err
 		}
-		next.detail = plain
+		next.detail = string(plain)
 		if !r.plain {
-			next.detail = r.sealDetail(id, plain)
+			next.detail = r.sealDetail(id, string(plain))
 		}
 		rows = append(rows, next)
 		return nil

@@ -42,13 +42,14 @@ type Options struct {
 
 // DB is an open inbox. It is safe for concurrent use.
 type DB struct {
-	w    *writer
-	read *sql.DB
-	now  func() time.Time
-	log  zerolog.Logger
-	wake chan struct{}
-	keys *seal.Ring
-	salt salt
+	w       *writer
+	read    *sql.DB
+	now     func() time.Time
+	log     zerolog.Logger
+	repeats zerolog.Logger // whoever has one delivery can repeat it for ever
+	wake    chan struct{}
+	keys    *seal.Ring
+	salt    salt
 
 	metrics *metrics
 	pulse   pulse
@@ -107,7 +108,7 @@ func open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func start(o Options, c, keep *conn, read *sql.DB) *DB {
-	db := &DB{read: read, now: o.Now, log: o.Log, keys: o.Keys, wake: make(chan struct{}, 1)}
+	db := &DB{read: read, now: o.Now, log: o.Log, repeats: o.Log.Sample(&zerolog.BurstSampler{Burst: 5, Period: 10 * time.Second}), keys: o.Keys, wake: make(chan struct{}, 1)}
 	if db.now == nil {
 		db.now = time.Now
 	}

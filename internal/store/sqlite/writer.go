@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,7 @@ const (
 
 // maxWaitingBytes bounds the bodies that wait for a commit: MaxWaiting bounds
 // their number, but one may have ten megabytes.
-const maxWaitingBytes = 256 << 20
+const maxWaitingBytes = 64 << 20
 
 // request is one caller waiting for a commit: an event to put, or any other
 // change.
@@ -172,9 +173,13 @@ func (w *writer) finishCheckpoint() {
 	}
 }
 
-// gather adds everything that waits, up to the bounds of one commit.
+// gather adds everything that waits, up to the bounds of one commit, and lets
+// whoever is about to ask do so first, until nobody comes any more. Without it
+// the callers fall into two halves, one on its way while the other's commit is
+// brought to disk, and each pays for a commit of half the size.
 func (w *writer) gather(batch []*request) []*request {
 	var bytes int64
+	before := 0
 	for len(batch) < maxBatch && bytes < maxBatchBytes {
 		select {
 		case r := <-w.puts:
@@ -183,7 +188,11 @@ func (w *writer) gather(batch []*request) []*request {
 		case r := <-w.changes:
 			batch = append(batch, r)
 		default:
-			return batch
+			if len(batch) == before {
+				return batch
+			}
+			before = len(batch)
+			runtime.Gosched()
 		}
 	}
 	return batch

@@ -69,6 +69,39 @@ var audits = map[string]func(inbox){
 			b.Errorf("replays %v, want none", got)
 		}
 	},
+	"OldDeedsAndRunsGoInSteps": func(b inbox) {
+		ids := b.dies(noGroup, noGroup, noGroup)
+		for _, id := range ids[:2] {
+			if err := b.Dismiss(b.Context(), id, "by hand"); err != nil {
+				b.Fatal(err)
+			}
+		}
+		over, err := b.PlanRun(b.Context(), allDead)
+		if err == nil {
+			_, err = b.CancelRun(b.Context(), over.ID)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		kept, err := b.PlanRun(b.Context(), allDead)
+		if err != nil {
+			b.Fatal(err)
+		}
+		before := time.Now().Add(-time.Minute)
+		for _, want := range []int{3 + 1, 1, 0} { // two dismissals, plan and cancel; the run goes in the first step
+			if n, err := b.SweepDeeds(b.Context(), before, 3); n != want || err != nil {
+				b.Errorf("swept %d, %v, want %d", n, err, want)
+			}
+		}
+		runs, err := b.Runs(b.Context(), 10)
+		if err != nil || len(runs) != 1 || runs[0].ID != kept.ID {
+			b.Errorf("left runs %+v, %v", runs, err)
+		}
+		if left, err := b.Audit(b.Context(), event.DeedFilter{}); err != nil || len(left) != 1 || left[0].Target != kept.ID {
+			b.Errorf("left deeds %+v, %v", left, err)
+		}
+	},
 	"ReplaysByHandAreCounted": func(b inbox) {
 		ids := b.dies(noGroup, noGroup)
 		for _, id := range ids {

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +48,30 @@ var memory = map[string]func(inbox){
 		}
 		if err := b.Remember(b.Context(), "ev_unknown", order9); fault.KindOf(err) != fault.NotFound {
 			b.Errorf("of an unknown event: got %v, want not found", err)
+		}
+	},
+	"TellsTheDocumentsOfManyEventsAtOnce": func(b inbox) {
+		payment := event.Document{DocType: "Payment Entry", Name: "ACC-PAY-1", Key: "stripe/payment/1", Data: map[string]string{}}
+		both, one, none := b.put(received("order/1", 1)), b.put(received("order/2", 2)), b.put(received("order/3", 3))
+		for _, of := range []struct {
+			id   string
+			docs []event.Document
+		}{{both, []event.Document{order9}}, {both, []event.Document{payment}}, {one, []event.Document{order9}}} {
+			if err := b.Remember(b.Context(), of.id, of.docs...); err != nil {
+				b.Fatal(err)
+			}
+		}
+		got, err := b.DocumentsOf(b.Context(), one, both, none, "ev_unknown")
+		for id, docs := range got { // the order of two of the same moment is nobody's promise
+			slices.SortFunc(docs, func(x, y event.Document) int { return strings.Compare(x.DocType, y.DocType) })
+			got[id] = docs
+		}
+		want := map[string][]event.Document{both: {payment, order9}, one: {order9}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			b.Errorf("documents (-want +got): %v\n%s", err, diff)
+		}
+		if got, err := b.DocumentsOf(b.Context()); len(got) != 0 || err != nil {
+			b.Errorf("of no events: %v, %v", got, err)
 		}
 	},
 	"NotesKeepTheLastValue": func(b inbox) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 )
@@ -20,6 +21,7 @@ type Operator interface {
 	RunningRuns(ctx context.Context) ([]event.Run, error)
 	Replays(ctx context.Context) (map[string]int64, error)
 
+	SweepDeeds(ctx context.Context, before time.Time, limit int) (int, error)
 	Audit(ctx context.Context, f event.DeedFilter) ([]event.Deed, error)
 
 	Pause(ctx context.Context, source, reason string) error
@@ -29,6 +31,8 @@ type Operator interface {
 	Reject(ctx context.Context, bounds event.RejectionBounds, batch ...event.Rejection) error
 	Rejections(ctx context.Context, f event.RejectionFilter) ([]event.Rejection, error)
 	Rejection(ctx context.Context, id string) (event.Rejection, error)
+	Refused(ctx context.Context, cursor string, limit int) (all []event.Rejection, next string, err error)
+	DropRejections(ctx context.Context, ids []string) (int, error)
 	Unreject(ctx context.Context, id, eventID string) error
 }
 

@@ -96,6 +96,35 @@ var rejections = map[string]func(inbox){
 			}
 		}
 	},
+	"TheyAreReadThroughWithTheirBodiesAndDroppedForGood": func(b inbox) {
+		for n := range 3 {
+			b.reject(wide, refused("shop", n))
+		}
+		var bodies []string
+		for cursor, pages := "", 0; ; pages++ {
+			all, next, err := b.Refused(b.Context(), cursor, 2)
+			if err != nil || pages > 1 {
+				b.Fatal(pages, err)
+			}
+			for _, r := range all {
+				bodies = append(bodies, r.ID+" "+string(r.Body))
+			}
+			if cursor = next; next == "" {
+				break
+			}
+		}
+		if want := []string{`rj_shop_0 {"n":0}`, `rj_shop_1 {"n":1}`, `rj_shop_2 {"n":2}`}; !cmp.Equal(bodies, want) {
+			b.Errorf("read %q, want %q", bodies, want)
+		}
+		for _, want := range []int{2, 0} {
+			if n, err := b.DropRejections(b.Context(), []string{"rj_shop_0", "rj_none", "rj_shop_2"}); n != want || err != nil {
+				b.Errorf("dropped %d, %v, want %d", n, err, want)
+			}
+		}
+		if got := b.rejected(event.RejectionFilter{}); !cmp.Equal(got, []string{"rj_shop_1"}) {
+			b.Errorf("left %q", got)
+		}
+	},
 	"AnAcceptedOneLeavesAndIsAudited": func(b inbox) {
 		b.reject(wide, refused("shop", 1), refused("shop", 2))
 		for range 2 { // the second time it is gone

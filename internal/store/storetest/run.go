@@ -10,7 +10,7 @@ import (
 // to rest without sockets of its own.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	groups := map[string]map[string]func(inbox){
-		"Put": puts, "Claim": claims, "Settle": settles, "Operate": operations, "Memory": memory, "Retention": retention, "Heartbeat": heartbeat, "Privacy": personal,
+		"Put": puts, "Claim": claims, "Clock": clocks, "Settle": settles, "Operate": operations, "Memory": memory, "Retention": retention, "Heartbeat": heartbeat, "Privacy": personal,
 		"Causes": causes, "Runs": runs, "Audit": audits, "Pause": pauses, "Rejected": rejections,
 	}
 	for name, group := range groups {

@@ -25,12 +25,15 @@ type Store interface {
 	Claim(ctx context.Context, lease time.Duration) (*event.Claim, error)
 	Settle(ctx context.Context, c *event.Claim, o event.Outcome) error
 	NextDue(ctx context.Context) (at time.Time, ok bool, err error)
+	Reclock(ctx context.Context, w event.Waits) (int, error)
 	Beat(ctx context.Context) (sent bool, err error)
 	Wake() <-chan struct{}
 
 	Stats(ctx context.Context) (event.Stats, error)
+	LastReceived(ctx context.Context) (map[string]time.Time, error)
 	List(ctx context.Context, f event.Filter) (events []event.Event, next string, err error)
 	Get(ctx context.Context, id string) (event.Event, []event.Attempt, []event.Document, error)
+	DocumentsOf(ctx context.Context, ids ...string) (map[string][]event.Document, error)
 	Replay(ctx context.Context, id string) error
 	Dismiss(ctx context.Context, id, reason string) error
 	Sweep(ctx context.Context, settledBefore time.Time, limit int) (int, error)
