@@ -95,8 +95,11 @@ func (d *deliverer) post(ctx context.Context, src source, ev event.Event, conten
 			return p.result, err
 		}
 	}
+	if !p.posted && p.result.Ignored == "" {
+		p.result.Ignored = "the refund gave back no money" // its goods are credited where the sheet says so
+	}
 	p.result.Note = joined(p.result.Note, p.poster.Moved())
-	return p.result, nil
+	return p.result, p.late
 }
 
 // delivery gathers what the parts of one event lead to.
@@ -106,7 +109,8 @@ type delivery struct {
 	origin   posting.Origin
 	received time.Time
 	result   posting.Result
-	posted   bool // some part was not ignored
+	posted   bool  // some part was not ignored
+	late     error // of a part that others do not wait for
 }
 
 type part func(context.Context) (posting.Result, error)
@@ -124,6 +128,11 @@ func (d *delivery) parts(c commerce.Content) []part {
 	}
 	if c.Payment != nil {
 		parts = append(parts, d.payment(*c.Payment))
+	}
+	for _, credit := range c.Credits {
+		if d.poster.MakesCreditNotes(d.origin) {
+			parts = append(parts, d.credit(credit))
+		}
 	}
 	for _, r := range c.Refunds {
 		parts = append(parts, d.refund(r))
@@ -147,7 +156,23 @@ func (d *delivery) parts(c commerce.Content) []part {
 
 func (d *delivery) payment(p commerce.Payment) part {
 	return func(ctx context.Context) (posting.Result, error) {
-		return d.poster.Payment(ctx, d.origin, p, d.received)
+		r, err := d.poster.Payment(ctx, d.origin, p, d.received)
+		if err != nil {
+			return r, err
+		}
+		return d.poster.PayInvoices(ctx, p.OrderRefs, r)
+	}
+}
+
+// credit makes credit notes before the money that settles them. Their failure
+// must not keep the money from being booked: it is told in the end.
+func (d *delivery) credit(c commerce.Credit) part {
+	return func(ctx context.Context) (posting.Result, error) {
+		r, err := d.poster.Credit(ctx, d.origin, c)
+		if d.late == nil {
+			d.late = err
+		}
+		return r, nil
 	}
 }
 

@@ -77,6 +77,18 @@ func orderPolicy(o config.Orders) posting.OrderPolicy {
 	return posting.OrderPolicy{
 		OnlyPaid: o.When == config.WhenPaid, KeepDrafts: o.Submit != nil && !*o.Submit, BookTests: o.TestOrders == config.BookTests,
 		NoteEdits: o.Edits == config.EditNote, Supplement: o.EditsBehind == config.EditBehindSupplement, NoteCancellations: o.Cancel == config.CancelNote, SkipTags: o.SkipTags,
+		DeliveryNotes: o.DeliveryNotes == config.On, Invoices: invoicing(o.Invoices), CreditNotes: o.CreditNotes == config.On,
+	}
+}
+
+func invoicing(i config.Invoicing) posting.Invoicing {
+	switch i {
+	case config.InvoicePaid:
+		return posting.InvoicePaid
+	case config.InvoiceFulfilled:
+		return posting.InvoiceFulfilled
+	default:
+		return posting.InvoiceNever
 	}
 }
 
@@ -167,6 +179,12 @@ func extraOf(fields formula.Fields) mapping.Extra {
 		},
 		Payment: func(p commerce.Payment) (map[string]any, error) {
 			return fields.Values(formula.KindPaymentEntry, formula.ForPayment(p))
+		},
+		Delivery: func(o commerce.Order, f commerce.Fulfillment) (map[string]any, error) {
+			return fields.Values(formula.KindDeliveryNote, formula.ForFulfillment(o, f))
+		},
+		Invoice: func(o commerce.Order) (map[string]any, error) {
+			return fields.Values(formula.KindSalesInvoice, formula.ForOrder(o))
 		},
 	}
 }

@@ -140,6 +140,8 @@ func TestDoctorOfTheService(t *testing.T) {
 		{"Slack in the clear", func(c *config.Config) { c.SlackWebhookURL = "http://hooks.slack.com/services/canary" }, "slack", erpnext.Warn, "https"},
 		{"Slack cut short", func(c *config.Config) { c.SlackWebhookURL = "https://hooks.slack.com/" }, "slack", erpnext.Warn, "whole"},
 		{"Slack's like", func(c *config.Config) { c.SlackWebhookURL = "https://chat.example/canary" }, "slack", erpnext.OK, "no message was sent"},
+		{"delivery notes are made", func(c *config.Config) { c.Sheet.Orders.DeliveryNotes = config.On }, "rights: new Delivery Note", erpnext.OK, "submit"},
+		{"invoices are made", func(c *config.Config) { c.Sheet.Orders.Invoices = config.InvoicePaid }, "key field: Sales Invoice", erpnext.OK, ""},
 		{"the site is away", func(c *config.Config) { c.ERPNext.URL = nowhere.URL }, "reach", erpnext.Fail, "refused"},
 		{"items are made", func(c *config.Config) { c.Sheet.Items.Create = config.CreateNonStock }, "rights: new Item", erpnext.Fail, "Item Manager"},
 		{"a group account", func(c *config.Config) {

@@ -111,9 +111,9 @@ func named(d checkedDesk) erpnext.Named {
 func made(s config.Settings) []string {
 	var list []string
 	for doctype, on := range map[string]bool{
-		erpnext.DocItem: s.Items.Create != config.CreateNothing,
-		"Sales Invoice": s.Orders.Invoices != config.InvoiceNever,
-		"Delivery Note": s.Orders.DeliveryNotes == config.On,
+		erpnext.DocItem:         s.Items.Create != config.CreateNothing,
+		erpnext.DocSalesInvoice: invoicing(s.Orders.Invoices) != "",
+		erpnext.DocDeliveryNote: s.Orders.DeliveryNotes == config.On,
 	} {
 		if on {
 			list = append(list, doctype)

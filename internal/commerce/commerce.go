@@ -16,6 +16,7 @@ type Content struct {
 	Order    *Order
 	Payment  *Payment
 	Refunds  []Refund
+	Credits  []Credit
 	Dispute  *Dispute
 	Payout   *Payout
 	Customer *Party   // a shop's customer, told of without an order
@@ -69,6 +70,7 @@ type Order struct {
 	Fulfillments []Fulfillment
 	Payments     []Payment // transactions that came inside the order
 	Refunds      []Refund  // likewise
+	Credits      []Credit
 }
 
 // Cancelled reports whether the shop has cancelled the order.
@@ -136,6 +138,55 @@ type Fulfillment struct {
 type FulfilledLine struct {
 	LineID   string
 	Quantity int64
+}
+
+// Credit is what a shop took back or forgave: the goods, the shipping and the
+// differences behind one of its refunds. The money is told by Refund, and may
+// be another amount. Amounts are in the order's currency.
+type Credit struct {
+	ID       string // names the shop's refund for ever
+	OrderID  string
+	At       time.Time
+	Lines    []CreditedLine
+	Shipping []CreditedAmount // shipping given back
+	Others   []CreditedAmount // what else was given back beyond the lines; negative: less than the lines
+}
+
+// Worthless reports whether nothing of value was taken back or forgiven.
+func (c Credit) Worthless() bool {
+	for _, l := range c.Lines {
+		if !l.Priced || !l.Subtotal.IsZero() || !l.Tax.IsZero() {
+			return false
+		}
+	}
+	for _, a := range append(append([]CreditedAmount{}, c.Shipping...), c.Others...) {
+		if !a.Amount.IsZero() || !a.Tax.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// CreditedLine is how many of an order's line were taken back, and for how much.
+type CreditedLine struct {
+	LineID    string
+	Quantity  int64
+	Restocked bool
+	// Unshipped says that they were taken off before they left.
+	Unshipped bool
+	// Priced says that the shop told the amounts: Subtotal after discounts,
+	// with its tax inside if the order's prices contain it, and Tax.
+	Priced   bool
+	Subtotal money.Amount
+	Tax      money.Amount
+}
+
+// CreditedAmount is an amount given back without goods. Amount has Tax inside
+// if the order's prices contain it.
+type CreditedAmount struct {
+	Title  string
+	Amount money.Amount
+	Tax    money.Amount
 }
 
 // Party is a person or company that buys or pays.

@@ -327,10 +327,10 @@ type Orders struct {
 	EditsBehind   EditBehindPolicy  `yaml:"edits_behind" default:"note" desc:"An edited order with deliveries or invoices behind it: note and alert, or a supplementary order for what was added."`
 	Cancel        CancelPolicy      `yaml:"cancel" default:"cancel" desc:"A cancelled order is cancelled, or closed when something stands behind it; or only noted."`
 	ClosedPeriod  ClosedPeriod      `yaml:"closed_period" default:"refuse" desc:"A document of a closed period is refused, or posted to the first open day."`
-	DeliveryNotes Switch            `yaml:"delivery_notes" default:"off" desc:"on: a Delivery Note per fulfilment."`
-	Locations     map[string]string `yaml:"locations" desc:"Warehouse by the shop's location id."`
-	Invoices      Invoicing         `yaml:"invoices" default:"never" desc:"When Sales Invoices are made."`
-	CreditNotes   Switch            `yaml:"credit_notes" default:"off" desc:"on: a refund of an invoiced order makes a credit note."`
+	DeliveryNotes Switch            `yaml:"delivery_notes" default:"off" desc:"on: a Delivery Note per fulfilment, cancelled with it. Gift cards and tips are not delivered."`
+	Locations     map[string]string `yaml:"locations" desc:"Warehouse by the shop's location id: that of the order's location, and for a Delivery Note that of the fulfilment's."`
+	Invoices      Invoicing         `yaml:"invoices" default:"never" desc:"When Sales Invoices are made: never; paid: the whole order, once the shop counts it as paid; fulfilled: one per fulfilment with its own share of tax, the first with the shipping."`
+	CreditNotes   Switch            `yaml:"credit_notes" default:"off" desc:"on: a refund of what was invoiced makes a credit note. Without an invoice the order itself is edited."`
 	TestOrders    TestOrders        `yaml:"test_orders" default:"skip" desc:"Whether test orders are booked."`
 	NamingSeries  string            `yaml:"naming_series" desc:"Naming series of Sales Orders. A series per shop spreads ERPNext's lock."`
 	PONo          PONumber          `yaml:"po_no" default:"name" desc:"What stands in the order's po_no: the shop's order name, or the buyer's own number where there is one."`

@@ -266,8 +266,20 @@ func (d *doctor) tooMany(ctx context.Context) {
 	d.ok(name, "the user cannot change the site itself")
 }
 
+// keyed are the DocTypes that carry our key: those that are always made, and
+// those that the sheet asks for.
+func (d *doctor) keyed() []string {
+	list := CoreDocTypes()
+	for _, doctype := range []string{DocDeliveryNote, DocSalesInvoice} {
+		if slices.Contains(d.named.Makes, doctype) {
+			list = append(list, doctype)
+		}
+	}
+	return list
+}
+
 func (d *doctor) keyFields(ctx context.Context) {
-	for _, doctype := range KeyedDocTypes() {
+	for _, doctype := range d.keyed() {
 		if d.denied[doctype] || d.over {
 			continue
 		}

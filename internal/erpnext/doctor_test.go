@@ -209,6 +209,25 @@ func TestDoctorWithoutRights(t *testing.T) {
 	}
 }
 
+// TestDoctorOfWhatSettingsMake demands rights and key fields of what the sheet
+// asks for, and of nothing else.
+func TestDoctorOfWhatSettingsMake(t *testing.T) {
+	site := newConnection(t, sandbox.Options{})
+	site.setUp(t)
+	used := erpnext.Named{Clearing: bothProviders, Makes: []string{erpnext.DocDeliveryNote, erpnext.DocSalesInvoice}}
+	findings := erpnext.Doctor(t.Context(), site.as(t, setupUser), erpnext.Wanted{}, used)
+	for name, role := range map[string]string{"rights: new Delivery Note": "Stock User", "rights: new Sales Invoice": "Accounts User"} {
+		if f := finding(t, findings, name); f.Status != erpnext.Fail || !strings.Contains(f.Fix, role) {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, f := range erpnext.Doctor(t.Context(), site.as(t, setupUser), erpnext.Wanted{}, erpnext.Named{Clearing: bothProviders}) {
+		if strings.Contains(f.Name, "Delivery") || strings.Contains(f.Name, "Invoice") {
+			t.Errorf("looked at although nothing makes it: %+v", f)
+		}
+	}
+}
+
 func TestDoctorTellsBadCredentialsFromLostOnes(t *testing.T) {
 	site := newConnection(t, sandbox.Options{})
 	wrong := erpnext.Doctor(t.Context(), site.as(t, erpnext.KeySecret("demo-key", "canary-wrong")), erpnext.Wanted{}, erpnext.Named{})

@@ -15,6 +15,8 @@ const (
 	DocPaymentEntry = "Payment Entry"
 	DocAddress      = "Address"
 	DocItem         = "Item"
+	DocDeliveryNote = "Delivery Note"
+	DocSalesInvoice = "Sales Invoice"
 )
 
 // Values of docstatus.
@@ -125,6 +127,118 @@ type SalesOrderItem struct {
 	IsFreeItem       Check  `json:"is_free_item,omitzero"`
 
 	Extra Extra `json:"-"`
+}
+
+// DeliveryNote is the body of a new Delivery Note. It takes its taxes from
+// nowhere: it has no ledger entries of them.
+type DeliveryNote struct {
+	Customer             string `json:"customer"`
+	Company              string `json:"company"`
+	PostingDate          string `json:"posting_date"`
+	PostingTime          string `json:"posting_time"`
+	SetPostingTime       Check  `json:"set_posting_time"`
+	Currency             string `json:"currency"`
+	ConversionRate       Number `json:"conversion_rate,omitzero"`
+	SellingPriceList     string `json:"selling_price_list,omitempty"`
+	PoNo                 string `json:"po_no,omitempty"`
+	Title                string `json:"title,omitempty"`
+	LrNo                 string `json:"lr_no,omitempty"` // the carrier's number
+	CostCenter           string `json:"cost_center,omitempty"`
+	CustomerAddress      string `json:"customer_address,omitempty"`
+	ShippingAddressName  string `json:"shipping_address_name,omitempty"`
+	IgnorePricingRule    Check  `json:"ignore_pricing_rule"`
+	DisableRoundedTotal  Check  `json:"disable_rounded_total"`
+	PaymentTermsTemplate string `json:"payment_terms_template"`
+	TaxesAndCharges      string `json:"taxes_and_charges"`
+
+	Items []DeliveryNoteItem `json:"items"`
+	Taxes []TaxRow           `json:"taxes,omitempty"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+
+	Extra Extra `json:"-"`
+}
+
+// DeliveryNoteItem is one row of a Delivery Note. AgainstSalesOrder and
+// SoDetail must come together.
+type DeliveryNoteItem struct {
+	ItemCode          string `json:"item_code"`
+	ItemName          string `json:"item_name,omitempty"`
+	Description       string `json:"description,omitempty"`
+	Qty               Number `json:"qty"`
+	UOM               string `json:"uom,omitempty"`
+	ConversionFactor  Number `json:"conversion_factor,omitzero"`
+	Rate              Number `json:"rate"`
+	PriceListRate     Number `json:"price_list_rate"`
+	Warehouse         string `json:"warehouse,omitempty"`
+	CostCenter        string `json:"cost_center,omitempty"`
+	AgainstSalesOrder string `json:"against_sales_order"`
+	SoDetail          string `json:"so_detail"` // the order's row
+}
+
+// SalesInvoice is the body of a new Sales Invoice, or of a credit note when
+// IsReturn is set.
+type SalesInvoice struct {
+	Customer             string `json:"customer"`
+	Company              string `json:"company"`
+	PostingDate          string `json:"posting_date"`
+	PostingTime          string `json:"posting_time"`
+	SetPostingTime       Check  `json:"set_posting_time"`
+	DueDate              string `json:"due_date"`
+	Currency             string `json:"currency"`
+	ConversionRate       Number `json:"conversion_rate,omitzero"`
+	SellingPriceList     string `json:"selling_price_list,omitempty"`
+	DebitTo              string `json:"debit_to,omitempty"` // ERPNext fills the customer's
+	PoNo                 string `json:"po_no,omitempty"`
+	Title                string `json:"title,omitempty"`
+	CostCenter           string `json:"cost_center,omitempty"`
+	CustomerAddress      string `json:"customer_address,omitempty"`
+	ShippingAddressName  string `json:"shipping_address_name,omitempty"`
+	UpdateStock          Check  `json:"update_stock"`
+	IgnorePricingRule    Check  `json:"ignore_pricing_rule"`
+	DisableRoundedTotal  Check  `json:"disable_rounded_total"`
+	PaymentTermsTemplate string `json:"payment_terms_template"`
+	IgnoreTermsTemplate  Check  `json:"ignore_default_payment_terms_template"`
+	TaxesAndCharges      string `json:"taxes_and_charges"`
+
+	// AllocateAdvances pulls the payments that are allocated to the order, so
+	// that an order that was paid makes a paid invoice.
+	AllocateAdvances Check `json:"allocate_advances_automatically"`
+	OnlyAllocated    Check `json:"only_include_allocated_payments"`
+
+	IsReturn            Check  `json:"is_return,omitzero"`
+	ReturnAgainst       string `json:"return_against,omitempty"`
+	OutstandingForSelf  Check  `json:"update_outstanding_for_self"`
+	UpdateBilledOfOrder Check  `json:"update_billed_amount_in_sales_order"`
+	ApplyDiscountOn     string `json:"apply_discount_on,omitempty"`
+	DiscountAmount      Number `json:"discount_amount,omitzero"`
+
+	Items []SalesInvoiceItem `json:"items"`
+	Taxes []TaxRow           `json:"taxes"`
+
+	Key string `json:"custom_ledgerhook_key,omitempty"`
+
+	Extra Extra `json:"-"`
+}
+
+// SalesInvoiceItem is one row of an invoice. In a credit note Qty is negative,
+// and a row with a Qty of 0 stands for its Rate alone.
+type SalesInvoiceItem struct {
+	ItemCode         string `json:"item_code"`
+	ItemName         string `json:"item_name,omitempty"`
+	Description      string `json:"description,omitempty"`
+	Qty              Number `json:"qty"`
+	UOM              string `json:"uom,omitempty"`
+	ConversionFactor Number `json:"conversion_factor,omitzero"`
+	Rate             Number `json:"rate"`
+	PriceListRate    Number `json:"price_list_rate"`
+	Warehouse        string `json:"warehouse,omitempty"`
+	CostCenter       string `json:"cost_center,omitempty"`
+	IncomeAccount    string `json:"income_account,omitempty"`
+	ItemTaxTemplate  string `json:"item_tax_template,omitempty"`
+	SalesOrder       string `json:"sales_order,omitempty"`
+	SoDetail         string `json:"so_detail,omitempty"`          // the order's row
+	InvoiceItem      string `json:"sales_invoice_item,omitempty"` // of a credit note: the invoice's row
 }
 
 // TaxRow is one row of Taxes and Charges. ChargeType "Actual" takes TaxAmount
@@ -254,9 +368,19 @@ type Stored struct {
 	CustomerAddress      string `json:"customer_address"`
 	ShippingAddressName  string `json:"shipping_address_name"`
 
-	// Items are a Sales Order's rows: in the answer to a create, update or get,
-	// not in that to a look-up.
+	// Items are the rows: in the answer to a create, update or get, not in that
+	// to a look-up.
 	Items []StoredRow `json:"items"`
+	Taxes []TaxRow    `json:"taxes"`
+
+	ConversionRate   Number `json:"conversion_rate"`
+	SellingPriceList string `json:"selling_price_list"`
+
+	// Sales Invoice
+	DebitTo           string `json:"debit_to"`
+	PostingDate       string `json:"posting_date"`
+	OutstandingAmount Number `json:"outstanding_amount"`
+	IsReturn          Check  `json:"is_return"`
 
 	// Payment Entry
 	PaymentType       string `json:"payment_type"`
@@ -269,11 +393,23 @@ type Stored struct {
 	ReferenceNo       string `json:"reference_no"`
 }
 
-// StoredRow is what callers read of an order's row.
+// StoredRow is what callers read of the row of an order, note or invoice.
 type StoredRow struct {
-	ItemCode string `json:"item_code"`
-	Qty      Number `json:"qty"`
-	Rate     Number `json:"rate"`
+	Name             string `json:"name"`
+	ItemCode         string `json:"item_code"`
+	ItemName         string `json:"item_name"`
+	Description      string `json:"description"`
+	Qty              Number `json:"qty"`
+	UOM              string `json:"uom"`
+	ConversionFactor Number `json:"conversion_factor"`
+	Rate             Number `json:"rate"`
+	Warehouse        string `json:"warehouse"`
+	CostCenter       string `json:"cost_center"`
+	ItemTaxTemplate  string `json:"item_tax_template"`
+	IncomeAccount    string `json:"income_account"`
+	DeliveredQty     Number `json:"delivered_qty"`
+	BilledAmount     Number `json:"billed_amt"`
+	SoDetail         string `json:"so_detail"`
 }
 
 // storedFields are the fields that a look-up by key asks for.
@@ -290,6 +426,10 @@ func storedFields(doctype string) []string {
 			"received_amount", "unallocated_amount", "reference_no", "amended_from")
 	case DocJournalEntry:
 		return append(common, "company", "cheque_no", "amended_from")
+	case DocDeliveryNote:
+		return append(common, "status", "company", "currency", "customer", "grand_total", "amended_from")
+	case DocSalesInvoice:
+		return append(common, "status", "company", "currency", "customer", "grand_total", "base_grand_total", "outstanding_amount", "debit_to", "is_return", "amended_from")
 	default:
 		return common
 	}

@@ -34,6 +34,18 @@ func (d PaymentEntry) MarshalJSON() ([]byte, error) {
 	return withExtra(plain(d), d.Extra)
 }
 
+// MarshalJSON writes the note with its further fields.
+func (d DeliveryNote) MarshalJSON() ([]byte, error) {
+	type plain DeliveryNote
+	return withExtra(plain(d), d.Extra)
+}
+
+// MarshalJSON writes the invoice with its further fields.
+func (d SalesInvoice) MarshalJSON() ([]byte, error) {
+	type plain SalesInvoice
+	return withExtra(plain(d), d.Extra)
+}
+
 func withExtra(doc any, extra Extra) ([]byte, error) {
 	data, err := json.Marshal(doc)
 	if err != nil || len(extra) == 0 {

@@ -12,7 +12,7 @@ import (
 
 // labelled are the DocTypes that have metrics of their own: those that we make,
 // and those that are read most.
-var labelled = append(KeyedDocTypes(), DocItem, docCompany, docAccount, docCustomField, "Sales Invoice")
+var labelled = append(KeyedDocTypes(), DocItem, docCompany, docAccount, docCustomField)
 
 // counted are the status codes that have series of their own beside the one
 // that success has; see success. Every other is otherCode.

@@ -34,7 +34,7 @@ var chosenNames = []string{"Item", "Custom Field", "Account", "Warehouse", "Pric
 // roleFor names the stock role that grants writing a DocType.
 var roleFor = map[string]string{
 	DocCustomer: "Sales User", DocSalesOrder: "Sales User", "Contact": "Sales User", "Address": "Sales User",
-	DocPaymentEntry: "Accounts User", "Sales Invoice": "Accounts User", "Journal Entry": "Accounts User",
+	DocPaymentEntry: "Accounts User", "Sales Invoice": "Accounts User", DocDeliveryNote: "Stock User", "Journal Entry": "Accounts User",
 	"Account": "Accounts User", "Company": "Accounts User", "Cost Center": "Accounts User",
 	"Item": "Item Manager", "Item Price": "Sales Master Manager", "Custom Field": "System Manager", "DocType": "System Manager",
 }

@@ -12,13 +12,17 @@ const keyLabel = "Ledgerhook Key"
 
 const docCustomField = "Custom Field"
 
-// KeyedDocTypes are the DocTypes whose documents carry our key.
-func KeyedDocTypes() []string {
+// KeyedDocTypes are the DocTypes whose documents carry our key. Setup makes the
+// field on all of them.
+func KeyedDocTypes() []string { return append(CoreDocTypes(), DocDeliveryNote, DocSalesInvoice) }
+
+// CoreDocTypes are those of them that are made whatever the settings.
+func CoreDocTypes() []string {
 	return []string{DocCustomer, DocAddress, DocSalesOrder, DocPaymentEntry, DocJournalEntry}
 }
 
 // keyFieldAfter is the field that the key field follows in the form.
-var keyFieldAfter = map[string]string{DocCustomer: "customer_name", DocSalesOrder: "po_no", DocPaymentEntry: "reference_no"}
+var keyFieldAfter = map[string]string{DocCustomer: "customer_name", DocSalesOrder: "po_no", DocPaymentEntry: "reference_no", DocDeliveryNote: "customer_name", DocSalesInvoice: "customer_name"}
 
 // customField is the one body that is sent: it is known to be good. A body that
 // fails late leaves the DocType's metadata poisoned (erpnext-api 6.2).

@@ -111,6 +111,8 @@ type Extra struct {
 	Order    func(commerce.Order) (map[string]any, error)
 	Line     func(commerce.Order, commerce.Line) (map[string]any, error)
 	Payment  func(commerce.Payment) (map[string]any, error)
+	Delivery func(commerce.Order, commerce.Fulfillment) (map[string]any, error)
+	Invoice  func(commerce.Order) (map[string]any, error)
 }
 
 // fields are what an expression gave, as ERPNext wants them: a time is a day in
@@ -192,11 +194,7 @@ func fits(pattern, text string) bool {
 
 // Date is the day of t in the site's time zone, as ERPNext wants it.
 func (b Books) Date(t time.Time) string {
-	loc := b.Location
-	if loc == nil {
-		loc = time.UTC
-	}
-	return t.In(loc).Format(time.DateOnly)
+	return t.In(b.zone()).Format(time.DateOnly)
 }
 
 // holds reports whether the site's precision can hold the currency: amounts

@@ -302,15 +302,19 @@ func (m *orderMap) addShipping() error {
 			m.rate(net, c.Taxes)
 			continue
 		}
-		account := m.books.ShippingAccount
-		if i := slices.IndexFunc(m.books.ShippingAccounts, func(r TitleRule) bool { return fits(r.Title, c.Title) }); i >= 0 {
-			account = m.books.ShippingAccounts[i].Account
-		}
-		if err := m.addCharge(net, charge{"shipping account", "accounts.shipping", account, c.Title}); err != nil {
+		if err := m.addCharge(net, charge{"shipping account", "accounts.shipping", m.books.shippingAccount(c.Title), c.Title}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// shippingAccount is where shipping of a title is booked.
+func (b Books) shippingAccount(title string) string {
+	if i := slices.IndexFunc(b.ShippingAccounts, func(r TitleRule) bool { return fits(r.Title, title) }); i >= 0 {
+		return b.ShippingAccounts[i].Account
+	}
+	return b.ShippingAccount
 }
 
 // netOf is a charge without its discount and, as for lines, the tax inside it.

@@ -58,7 +58,7 @@ func ReadBooks(site *erpnext.Client, wanted erpnext.Wanted, fixed mapping.Books)
 		if err != nil {
 			return mapping.Books{}, err
 		}
-		for _, doctype := range erpnext.KeyedDocTypes() {
+		for _, doctype := range erpnext.CoreDocTypes() {
 			// Asked here so that no event pays for it.
 			if _, err := site.HasKeyField(ctx, doctype); err != nil {
 				return mapping.Books{}, err

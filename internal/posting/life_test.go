@@ -57,7 +57,12 @@ func sandboxClient(t testing.TB) *erpnext.Client {
 // sandboxSite is an in-memory ERPNext that is set up.
 func sandboxSite(t testing.TB) (*sandbox.Site, *erpnext.Client) {
 	t.Helper()
-	site, err := sandbox.New(sandbox.Options{})
+	return sandboxSiteAs(t, "demo-key", "demo-secret", sandbox.Options{})
+}
+
+func sandboxSiteAs(t testing.TB, key, secret string, o sandbox.Options) (*sandbox.Site, *erpnext.Client) {
+	t.Helper()
+	site, err := sandbox.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +72,7 @@ func sandboxSite(t testing.TB) (*sandbox.Site, *erpnext.Client) {
 		return c
 	}
 	must(t, erpnext.Setup(t.Context(), client("demo-setup-key", "demo-setup-secret"), erpnext.KeyedDocTypes(), func(string) {}))
-	return site, client("demo-key", "demo-secret")
+	return site, client(key, secret)
 }
 
 // sandboxBench is a bench on an in-memory ERPNext whose inside can be changed.
@@ -112,6 +117,9 @@ func (b *bench) order(ctx context.Context, o commerce.Order) (posting.Result, er
 
 func (b *bench) pay(ctx context.Context, p commerce.Payment) (posting.Result, error) {
 	r, err := b.Payment(ctx, stripe, p, time.Now())
+	if err == nil {
+		r, err = b.PayInvoices(ctx, p.OrderRefs, r)
+	}
 	return r, b.settle(ctx, r, err)
 }
 

@@ -24,6 +24,10 @@ type OrderPolicy struct {
 	NoteCancellations bool     // never cancel or close: note it and alert
 	Supplement        bool     // what is added to an order with goods or invoices behind it gets a Sales Order of its own
 	SkipTags          []string // orders with one of these tags are not booked
+
+	DeliveryNotes bool      // a Delivery Note per fulfilment
+	Invoices      Invoicing // when Sales Invoices are made
+	CreditNotes   bool      // a credit note per refund of what was invoiced
 }
 
 // skips gives the reason why an order is not booked, or "".
@@ -266,6 +270,9 @@ func baseTotal(so erpnext.Stored) erpnext.Number {
 // is left as it is on purpose. note is what the shop's people wrote, to be put
 // beneath the document if it is new.
 func (w *orderWork) alive(ctx context.Context, note string, warn *fault.Error) error {
+	if err := w.follow(ctx); err != nil {
+		return err
+	}
 	if digest := sum(note); note != "" && w.state.note != digest {
 		if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "Note in the shop: "+note); err != nil {
 			return err

@@ -48,7 +48,11 @@ func (p *Poster) PlanOrder(ctx context.Context, origin Origin, o commerce.Order)
 		return Plan{}, err
 	}
 	order, err := p.planned(ctx, erpnext.DocSalesOrder, key, so)
-	return Plan{Documents: []Planned{customer.planned(), order}}, err
+	if err != nil {
+		return Plan{}, err
+	}
+	followers, err := p.planFollowers(ctx, counter{desk, books, origin}, key, o, so)
+	return Plan{Documents: append([]Planned{customer.planned(), order}, followers...)}, err
 }
 
 // PlanPayment tells what Payment would make if it did not wait for its order.

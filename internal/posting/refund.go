@@ -134,6 +134,9 @@ func (w *refundWork) book(ctx context.Context, customer string) error {
 	if err != nil {
 		return err
 	}
+	if pe.References, err = w.paysCredits(ctx, pe); err != nil {
+		return err
+	}
 	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, w.key, pe)
 	if err != nil {
 		return err

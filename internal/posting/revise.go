@@ -97,6 +97,9 @@ func (w *orderWork) redraft(ctx context.Context) error {
 
 // leaveEdit leaves a Sales Order as it is and tells a person.
 func (w *orderWork) leaveEdit(ctx context.Context) error {
+	if credited, err := w.creditedInstead(ctx); credited || err != nil {
+		return err
+	}
 	if err := w.commentEdit(ctx); err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func Impersonal() []string {
 	return []string{
 		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total",
 		"extra", "covered", "covered_total", "supplements",
-		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, "names", "id", "gross", "fee", "net", "order",
+		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, "names", "id", "gross", "fee", "net", "order", dataFile,
 	}
 }
 
@@ -176,6 +176,9 @@ func said(o commerce.Order) string {
 func noted(o commerce.Order) string {
 	var d digest
 	d.add(o.Note, o.Paid, o.Tags, len(o.Refunds))
+	for _, c := range o.Credits {
+		d.add(c.ID)
+	}
 	for _, f := range o.Fulfillments {
 		d.add(f.ID, f.Cancelled, f.Lines)
 	}

@@ -23,6 +23,11 @@ func (w *orderWork) withdraw(ctx context.Context) error {
 			return w.withdrawn(ctx, "the order was cancelled before it was created here: nothing is made of it")
 		}
 	}
+	if w.state.phase == closed { // refunds may have come since
+		if err := w.follow(ctx); err != nil {
+			return err
+		}
+	}
 	if w.state.phase == cancelled || w.state.phase == closed {
 		return w.withdrawn(ctx, "the cancellation was followed before")
 	}
@@ -39,7 +44,26 @@ func (w *orderWork) withdraw(ctx context.Context) error {
 	if w.desk.Orders.NoteCancellations {
 		return w.leaveCancellation(ctx)
 	}
+	if current, err = w.takenBack(ctx, current); err != nil {
+		return err
+	}
 	return w.cancelOrClose(ctx, current)
+}
+
+// takenBack cancels what stands behind the order for fulfilments that were
+// cancelled with it, and reads the order again if there was anything.
+func (w *orderWork) takenBack(ctx context.Context, current erpnext.Stored) (erpnext.Stored, error) {
+	if !w.desk.Orders.follows() || !behind(current) || current.Status == "Closed" {
+		return current, nil
+	}
+	f, err := w.following(ctx)
+	if err == nil {
+		err = f.takeBackCancelled(ctx)
+	}
+	if err != nil {
+		return current, err
+	}
+	return w.current(ctx)
 }
 
 // findMade looks whether ERPNext has a document of the order that the memory
@@ -104,6 +128,12 @@ func (w *orderWork) cancelOrClose(ctx context.Context, current erpnext.Stored) e
 		}
 	}
 	w.state.phase = closed
+	if err := w.follow(ctx); err != nil {
+		return err
+	}
+	if err := w.standsUncredited(ctx); err != nil {
+		return err
+	}
 	return w.withdrawn(ctx, "the order was cancelled in the shop after goods or invoices went out: "+current.Name+" is closed")
 }
 

@@ -13,6 +13,7 @@ func init() {
 		"Sales Order":   orderController,
 		"Payment Entry": paymentController,
 		"Sales Invoice": invoiceController,
+		"Delivery Note": deliveryController,
 		"Journal Entry": journalController,
 		"Lead":          leadController,
 		"Account":       accountController,

@@ -51,7 +51,7 @@ var fixtureLists = map[string]string{
 	"item_prices": "Item Price", "modes_of_payment": "Mode of Payment", "currencies": "Currency",
 	"currency_exchange": "Currency Exchange", "fiscal_years": "Fiscal Year", "uoms": "UOM",
 	"tax_templates": "Sales Taxes and Charges Template", "item_tax_templates": "Item Tax Template",
-	"payment_terms_templates": "Payment Terms Template", "customers": "Customer", "countries": "Country",
+	"payment_terms_templates": "Payment Terms Template", "customers": "Customer", "countries": "Country", "bins": "Bin",
 }
 
 // titles are the fields that repeat a record's own name.
@@ -162,6 +162,9 @@ func (s *Site) completeMaster(name string, d doc, fx *fixtures) {
 		}
 	case "Item Price":
 		set("selling", int64(1))
+	case "Bin":
+		set("name", str(d, "item_code")+"/"+str(d, "warehouse"))
+		set("projected_qty", d["actual_qty"])
 	case "Warehouse":
 		if abbr := " - " + text(fx.Company["abbr"]); len(str(d, "name")) > len(abbr) {
 			set("warehouse_name", str(d, "name")[:len(str(d, "name"))-len(abbr)])
@@ -274,6 +277,8 @@ var selectOptions = map[string][]string{
 	"Sales Order.status":                  {"", "Draft", "On Hold", "To Deliver and Bill", "To Bill", "To Deliver", "Completed", "Cancelled", "Closed"},
 	"Sales Order.apply_discount_on":       {"", "Grand Total", "Net Total"},
 	"Sales Invoice.apply_discount_on":     {"", "Grand Total", "Net Total"},
+	"Delivery Note.apply_discount_on":     {"", "Grand Total", "Net Total"},
+	"Delivery Note.status":                {"", "Draft", "To Bill", "Completed", "Return Issued", "Cancelled", "Closed"},
 	"Sales Taxes and Charges.charge_type": {"", "Actual", "On Net Total", "On Previous Row Amount", "On Previous Row Total", "On Item Quantity"},
 	"Payment Entry.payment_type":          {"Receive", "Pay", "Internal Transfer"},
 	"Payment Entry.status":                {"", "Draft", "Submitted", "Cancelled"},

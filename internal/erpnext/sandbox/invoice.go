@@ -24,7 +24,7 @@ var invoiceController = controller{
 func isReturn(d doc) bool { return cint(d["is_return"]) == 1 }
 
 func validateInvoice(t *tx, d doc) error {
-	return runAll(t, d, (*tx).fillInvoice, (*tx).checkReturn, (*tx).checkInvoice)
+	return runAll(t, d, (*tx).fillInvoice, (*tx).checkReturn, func(t *tx, d doc) error { return t.refuseClosedOrders(d, "sales_order") }, (*tx).checkInvoice)
 }
 
 func (t *tx) fillInvoice(d doc) error {
@@ -254,8 +254,7 @@ func submitInvoice(t *tx, d doc) error {
 	values := doc{"outstanding_amount": outstanding, "status": t.invoiceStatus(d, outstanding), "remarks": cmp.Or(str(d, "remarks"), "No Remarks")}
 	d["remarks"] = values["remarks"]
 	t.set("Sales Invoice", str(d, "name"), false, values)
-	t.billOrders(d, 1)
-	return nil
+	return t.billOrders(d, 1)
 }
 
 // relink moves a payment's money from an order, or from its unallocated rest,
@@ -290,39 +289,38 @@ func (t *tx) relink(d, row doc, amount float64) {
 	t.put("Payment Entry", pe)
 }
 
-// billOrders counts an invoice into the orders of its rows. Returns do not
-// re-open an order unless asked.
-func (t *tx) billOrders(d doc, sign float64) {
+// billOrders counts an invoice into the orders of its rows, or out of them, row
+// by row. Returns do not re-open an order unless asked.
+func (t *tx) billOrders(d doc, sign float64) error {
 	if isReturn(d) && cint(d["update_billed_amount_in_sales_order"]) == 0 {
-		return
+		return nil
 	}
-	billed := map[string]float64{}
-	for _, row := range rows(d, "items") {
-		if name := str(row, "sales_order"); name != "" {
-			billed[name] += sign * flt(row["amount"])
-		}
-	}
-	for name, amount := range billed {
+	for _, name := range ordersOf(d, "sales_order") {
 		order := t.peek("Sales Order", name)
-		if order == nil || flt(order["total"]) == 0 {
+		if order == nil {
 			continue
 		}
 		order = cloneDoc(order)
 		for _, row := range rows(order, "items") {
-			row["billed_amt"] = t.money(flt(row["billed_amt"]) + amount*flt(row["amount"])/flt(order["total"]))
+			before, billed := flt(row["billed_amt"]), flt(row["billed_amt"])
+			for _, r := range rows(d, "items") {
+				if str(r, "so_detail") == str(row, "name") {
+					billed += sign * flt(r["amount"])
+				}
+			}
+			row["billed_amt"] = t.money(billed)
+			if err := t.overLimit(row, "amount", "billed_amt", before, d, sign > 0); err != nil {
+				return err
+			}
 		}
-		order["per_billed"] = t.money(max(0, min(100, flt(order["per_billed"])+100*amount/flt(order["total"]))))
-		order["billing_status"] = "Partly Billed"
-		switch flt(order["per_billed"]) {
-		case 0:
-			order["billing_status"] = "Not Billed"
-		case 100:
-			order["billing_status"] = "Fully Billed"
-		}
-		order["status"] = t.orderStatus(order)
+		order["per_billed"] = percentOf(order, "amount", "billed_amt")
+		order["billing_status"] = progress(flt(order["per_billed"]), "Billed")
+		order["status"] = t.keptStatus(order)
 		order["modified"] = t.now()
 		t.put("Sales Order", order)
+		t.billNotes(name)
 	}
+	return nil
 }
 
 func (t *tx) postInvoice(d doc, cancel bool) error {
@@ -354,7 +352,9 @@ func cancelInvoice(t *tx, d doc) error {
 	if cint(t.setting("Accounts Settings", "unlink_payment_on_cancellation_of_invoice")) == 1 {
 		t.unlinkPayments("Sales Invoice", str(d, "name"))
 	}
-	t.billOrders(d, -1)
+	if err := t.billOrders(d, -1); err != nil {
+		return err
+	}
 	d["status"], d["advances"], d["total_advance"] = "Cancelled", []any{}, 0.0
 	t.put("Sales Invoice", d)
 	return nil
@@ -416,7 +416,7 @@ func (c *call) makeSalesInvoice() (any, error) {
 	for _, name := range carriedOver {
 		d[name] = order[name]
 	}
-	c.mapRows(d, order)
+	c.mapRows(d, order, "sales_order")
 	return c.finishMapped(d)
 }
 
@@ -427,20 +427,20 @@ var carriedOver = []string{
 	"apply_discount_on", "discount_amount", "additional_discount_percentage",
 }
 
-// mapRows copies an order's rows into an invoice; tax amounts come whole.
-func (t *tx) mapRows(d, order doc) {
+// mapRows copies an order's rows into an invoice or note; tax amounts come whole.
+func (t *tx) mapRows(d, order doc, link string) {
 	var items, taxes []doc
-	shape := t.types["Sales Invoice Item"]
+	shape := t.types[str(d, "doctype")+" Item"]
 	for _, row := range rows(order, "items") {
 		item := unsaved(row)
 		maps.DeleteFunc(item, func(name string, _ any) bool { return !shape.has(name) && !strings.HasPrefix(name, "__") })
-		maps.Copy(item, doc{"doctype": shape.name, "parenttype": "Sales Invoice", "sales_order": order["name"], "so_detail": row["name"],
+		maps.Copy(item, doc{"doctype": shape.name, "parenttype": d["doctype"], link: order["name"], "so_detail": row["name"],
 			"use_serial_batch_fields": int64(1)})
 		items = append(items, item)
 	}
 	for _, row := range rows(order, "taxes") {
 		tax := unsaved(row)
-		tax["parenttype"] = "Sales Invoice"
+		tax["parenttype"] = d["doctype"]
 		taxes = append(taxes, tax)
 	}
 	setRows(d, "items", items)

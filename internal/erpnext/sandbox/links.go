@@ -108,6 +108,10 @@ var backLinks = []struct{ doctype, table, field, typeField string }{
 	{"Sales Invoice", "", "return_against", ""},
 	{"Sales Invoice", "", "amended_from", ""},
 	{"Sales Invoice", "items", "sales_order", ""},
+	{"Delivery Note", "", "customer", ""},
+	{"Delivery Note", "", "return_against", ""},
+	{"Delivery Note", "", "amended_from", ""},
+	{"Delivery Note", "items", "against_sales_order", ""},
 	{"Payment Entry", "", "amended_from", ""},
 	{"Payment Entry", "", "party", "party_type"},
 	{"Payment Entry", "references", "reference_name", "reference_doctype"},
@@ -119,7 +123,7 @@ var backLinks = []struct{ doctype, table, field, typeField string }{
 
 // linkedTypes says what a static back link points to.
 var linkedTypes = map[string]string{
-	"customer": "Customer", "customer_address": "Address", "item_code": "Item", "return_against": "Sales Invoice", "sales_order": "Sales Order",
+	"customer": "Customer", "customer_address": "Address", "item_code": "Item", "sales_order": "Sales Order", "against_sales_order": "Sales Order",
 }
 
 // checkBackLinks refuses to delete or cancel what others hold on to: any
@@ -170,7 +174,7 @@ func holds(other doc, table, field, typeField, doctype, name, otherType string) 
 		}
 		switch {
 		case typeField != "" && str(row, typeField) == doctype,
-			typeField == "" && field == "amended_from" && otherType == doctype,
+			typeField == "" && (field == "amended_from" || field == "return_against") && otherType == doctype,
 			typeField == "" && linkedTypes[field] == doctype:
 			return true
 		}

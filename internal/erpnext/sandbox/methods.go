@@ -34,6 +34,7 @@ func init() {
 		"erpnext.setup.utils.get_exchange_rate":    (*call).getExchangeRate,
 		orderModule + "update_status":              (*call).updateOrderStatus,
 		orderModule + "make_sales_invoice":         (*call).makeSalesInvoice,
+		orderModule + "make_delivery_note":         (*call).makeDeliveryNote,
 		invoiceModule + "make_sales_return":        (*call).makeSalesReturn,
 		paymentModule + "get_payment_entry":        (*call).getPaymentEntry,
 		controllerModule + "update_child_qty_rate": (*call).updateChildQtyRate,

@@ -24,6 +24,7 @@ var permissionTable = map[string]string{
 	"Item Price":    "Sales Master Manager:rwcd, Purchase Master Manager:rwcd",
 	"Sales Order":   "Sales User:rwcdsxa, Sales Manager:rwcdsxa, Maintenance User:rwcdsxa, Accounts User:r, Stock User:r",
 	"Sales Invoice": "Accounts Manager:rwcdsxa, Accounts User:rwcsa",
+	"Delivery Note": "Stock User:rwcdsxa, Stock Manager:rwcdsxa, Sales User:rwcdsxa, Accounts User:r",
 	"Payment Entry": "Accounts User:rwcdsxa, Accounts Manager:rwcdsxa",
 	"Journal Entry": "Accounts User:rwcdsxa, Accounts Manager:rwcdsxa, Auditor:r",
 	"Custom Field":  "Administrator:rwcd, System Manager:rwcd",

@@ -155,7 +155,7 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 	o.TotalTax = readTotalTax(p, o, m)
 	leaveOutGifts(p, o, m)
 	readLabels(p, o)
-	s.readMoney(p, o)
+	s.readMoney(p, o, m)
 	return o
 }
 

@@ -32,11 +32,14 @@ func (s *Source) transaction(p strictjson.Place, ev event.Event) (commerce.Conte
 // back, not how much money went (an official sample has 399.29 of lines and
 // gives back 209.00).
 func (s *Source) refund(p strictjson.Place, ev event.Event) (commerce.Content, error) {
-	refunds := s.readRefunds(p, ev.ReceivedAt)
-	if len(refunds) == 0 {
-		return commerce.Content{Ignored: "the refund gave back no money"}, nil
+	c := commerce.Content{Refunds: s.readRefunds(p, ev.ReceivedAt)}
+	if credit := readCredit(p, s.refundPurse(p), ev.ReceivedAt); !credit.Worthless() {
+		c.Credits = []commerce.Credit{credit}
 	}
-	return commerce.Content{Refunds: refunds}, nil
+	if len(c.Refunds) == 0 && len(c.Credits) == 0 {
+		c.Ignored = "the refund gave back no money"
+	}
+	return c, nil
 }
 
 func (s *Source) readRefunds(p strictjson.Place, received time.Time) []commerce.Refund {
@@ -53,7 +56,7 @@ func (s *Source) readRefunds(p strictjson.Place, received time.Time) []commerce.
 }
 
 // readMoney reads the transactions and refunds that come inside an order.
-func (s *Source) readMoney(p strictjson.Place, o *commerce.Order) {
+func (s *Source) readMoney(p strictjson.Place, o *commerce.Order, m purse) {
 	for _, place := range p.Get("transactions").Each() {
 		kind := place.Get("kind").Text()
 		if kind != "sale" && kind != "capture" {
@@ -65,6 +68,9 @@ func (s *Source) readMoney(p strictjson.Place, o *commerce.Order) {
 	}
 	for _, refund := range p.Get("refunds").Each() {
 		o.Refunds = append(o.Refunds, s.readRefunds(refund, o.UpdatedAt)...)
+		if credit := readCredit(refund, m, o.UpdatedAt); !credit.Worthless() {
+			o.Credits = append(o.Credits, credit)
+		}
 	}
 }
 

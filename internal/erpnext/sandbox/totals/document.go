@@ -11,6 +11,7 @@ import (
 const (
 	salesOrder   = "Sales Order"
 	salesInvoice = "Sales Invoice"
+	deliveryNote = "Delivery Note"
 	taxDocType   = "Sales Taxes and Charges"
 )
 
@@ -155,8 +156,8 @@ func (c *charge) amounts() []column {
 // does with whatever it was sent. It changes nothing in doc.
 func read(doc map[string]any, s Settings) (*document, error) {
 	d := &document{raw: doc, s: s, doctype: text(doc["doctype"])}
-	if d.doctype != salesOrder && d.doctype != salesInvoice {
-		return nil, fmt.Errorf("totals: doctype %q is neither order nor invoice", d.doctype)
+	if d.doctype != salesOrder && d.doctype != salesInvoice && d.doctype != deliveryNote {
+		return nil, fmt.Errorf("totals: doctype %q is neither order, note nor invoice", d.doctype)
 	}
 	d.head = table{s, d.doctype}
 	d.row = table{s, d.doctype + " Item"}
