@@ -150,7 +150,7 @@ func (w *paymentWork) wait(received time.Time) error {
 	return &fault.Error{
 		Kind: fault.Waiting, Op: "posting.payment", Cause: "the order that the payment names is not in ERPNext yet",
 		Hint:       "nothing to do: the payment is booked when the order comes, or on account at the deadline",
-		RetryAfter: left, WaitsFor: w.orderKeys()[0],
+		RetryAfter: left, WaitsFor: w.orderKeys(),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -441,7 +442,7 @@ func TestPaymentWaitsThenGoesOnAccount(t *testing.T) {
 	})
 	_, err := p.Payment(t.Context(), stripe, aPayment("1001"), now.Add(-10*time.Minute))
 	f := fault.As(err)
-	if f == nil || f.Kind != fault.Waiting || f.RetryAfter != 20*time.Minute || f.WaitsFor != "shopify/acme/order/1001" {
+	if f == nil || f.Kind != fault.Waiting || f.RetryAfter != 20*time.Minute || !slices.Equal(f.WaitsFor, []string{"shopify/acme/order/1001", "shopify/acme/order-name/1001"}) {
 		t.Fatalf("got %+v, want to wait 20 minutes for the order", f)
 	}
 	r, err := p.Payment(t.Context(), stripe, aPayment("1001"), now.Add(-31*time.Minute))

@@ -193,6 +193,6 @@ func (w *refundWork) wait(received time.Time) error {
 	return &fault.Error{
 		Kind: fault.Waiting, Op: "posting.refund", Cause: "the payment that is refunded is not in ERPNext yet",
 		Hint:       "nothing to do: the refund is booked when the payment comes, or on account at the deadline",
-		RetryAfter: left, WaitsFor: w.paymentKeys()[0],
+		RetryAfter: left, WaitsFor: w.paymentKeys(),
 	}
 }

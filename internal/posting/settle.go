@@ -42,7 +42,7 @@ func (w *paymentWork) settle(ctx context.Context, received time.Time) error {
 			return &fault.Error{
 				Kind: fault.Waiting, Op: "posting.payment", Cause: "the provider has not told the fee yet",
 				Hint:       "nothing to do: the payment is booked when the fee is known, or without it at the deadline",
-				RetryAfter: left, WaitsFor: w.origin.Key("settlement", w.pay.ID),
+				RetryAfter: left, WaitsFor: movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
 			}
 		}
 	}
