@@ -60,15 +60,20 @@ func (p *Poster) PlanPayment(ctx context.Context, origin Origin, pay commerce.Pa
 	if err := w.settle(ctx, time.Time{}); err != nil {
 		return Plan{}, err
 	}
-	order, err := w.findOrder(ctx)
+	if err := w.findOrders(ctx); err != nil {
+		return Plan{}, err
+	}
+	if err := w.value(ctx); err != nil {
+		return Plan{}, err
+	}
+	if _, err := w.divide(ctx); err != nil {
+		return Plan{}, err
+	}
+	payer, err := w.payer(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
-	payer, err := w.payer(ctx, order)
-	if err != nil {
-		return Plan{}, err
-	}
-	pe, err := w.books.PaymentEntry(pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.rate, w.allocation(order))
+	pe, err := w.books.PaymentEntry(w.pay, w.key, cmp.Or(payer.name, payer.wanted.CustomerName), w.rate, w.split)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -77,7 +77,11 @@ type Desk struct {
 	// did to the balance; 0 = it is booked at once.
 	WaitForFee time.Duration
 	Fees       FeePolicy
-	Gateways   map[string]Owner // who books the money of the shop's gateways
+	Gateways   map[string]Gateway // who books the money of the shop's gateways
+	// StopUnderpaid and StopOverpaid leave a payment that is not what its order
+	// asks for to a person.
+	StopUnderpaid bool
+	StopOverpaid  bool
 	Customers  CustomerPolicy
 	Products   bool // make the items of the shop's products
 	// FirstOpenDay books what belongs in a closed period on the first day after
@@ -109,6 +113,7 @@ type Poster struct {
 	desks     map[string]*desk
 	customers *directory
 	turns     *turns
+	rates     *rates
 }
 
 // desk is a Desk at work.

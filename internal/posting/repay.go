@@ -9,6 +9,8 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/ledgerhook/ledgerhook/internal/money"
 	"github.com/shopspring/decimal"
 )
 
@@ -37,70 +39,116 @@ type bookedPayment struct {
 	Name      string `json:"name"`
 	DocStatus int    `json:"docstatus"`
 	erpnext.PaymentEntry
+	Unallocated erpnext.Number `json:"unallocated_amount"`
 }
 
 // move is the way of a payment's allocation from a Sales Order to the one that
-// took its place.
+// took its place, or to the one that it is for.
 type move struct {
-	from string
-	to   erpnext.Stored
-	left decimal.Decimal // what the new order still takes, in the company's currency
+	books mapping.Books
+	from  string
+	to    erpnext.Stored
+	shown string          // what the order's buyer was shown; see orderState
+	left  decimal.Decimal // what the new order still takes, in the company's currency
+	// guessed says that the payment's allocation so far was a guess, which goes.
+	guessed bool
 }
 
-// repay books a payment again, allocated to the successor of its Sales Order,
-// and reduces what that still takes. The references of a submitted payment
-// cannot be changed, so it is cancelled and gets a successor itself, under a
-// revision of its key. A payment that a person made is left alone: Rejected.
-func (p *Poster) repay(ctx context.Context, name string, m *move) error {
+// repay books a payment again, allocated to the order that it is for or to the
+// successor of its Sales Order, reduces what that still takes, and gives the new
+// name. The references of a submitted payment cannot be changed, so it is
+// cancelled and gets a successor itself, under a revision of its key. A payment
+// that a person made is left alone: Rejected.
+func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error) {
 	var old bookedPayment
 	if err := p.Site.Get(ctx, erpnext.DocPaymentEntry, name, &old); err != nil {
-		return err
+		return name, err
 	}
 	if old.Key == "" {
-		return &fault.Error{Kind: fault.Rejected, Op: "posting.payment", Cause: "the payment was made by hand"}
-	}
-	if err := p.Site.Cancel(ctx, erpnext.DocPaymentEntry, name); err != nil {
-		return err
+		return name, &fault.Error{Kind: fault.Rejected, Op: "posting.payment", Cause: "the payment was made by hand"}
 	}
 	base, n := splitRevision(old.Key)
+	known, _, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, base)
+	if err != nil {
+		return name, memoryError("posting.memory", err)
+	}
 	pe := old.PaymentEntry
-	pe.Key, pe.AmendedFrom, pe.References = revisedKey(base, n+1), old.Name, old.references(m)
+	pe.Key, pe.AmendedFrom = revisedKey(base, n+1), old.Name
 	pe.Party = m.to.Customer // who paid may not have been known
-	var stored erpnext.Stored
-	if _, err := p.Site.Ensure(ctx, erpnext.DocPaymentEntry, pe.Key, pe, &stored); err != nil {
-		return err
+	credited, err := old.divide(m, &pe, readAmount(known.Data[dataCharged]))
+	if err != nil {
+		return name, err
 	}
-	if stored.DocStatus == erpnext.Draft {
-		if err := p.Site.Submit(ctx, erpnext.DocPaymentEntry, stored.Name, nil); err != nil {
-			return err
-		}
+	if err := p.Site.Cancel(ctx, erpnext.DocPaymentEntry, name); err != nil {
+		return name, err
 	}
-	return p.moved(ctx, base, stored.Name)
+	stored, err := p.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	if err != nil {
+		return name, err
+	}
+	return stored.Name, p.moved(ctx, base, stored.Name, credited)
 }
 
-// references are those of the payment's successor: what other documents
-// have of the payment stays theirs.
-func (old bookedPayment) references(m *move) []erpnext.PaymentReference {
-	free := old.PaidAmount.Decimal
-	for _, d := range old.Deductions {
-		free = free.Add(d.Amount.Decimal)
-	}
-	var refs []erpnext.PaymentReference
+// divide sets the references and deductions of the payment's successor, and
+// gives what the customer's account gets: what other documents have of the
+// payment stays theirs.
+func (old bookedPayment) divide(m *move, pe *erpnext.PaymentEntry, charged money.Amount) (decimal.Decimal, error) {
+	worth, exchange := old.worth(m.books.ExchangeAccount)
+	free := worth.Add(exchange)
+	pe.References = nil
 	for _, ref := range old.References {
-		if ref.ReferenceName == m.from || ref.ReferenceName == m.to.Name {
-			continue
+		switch {
+		case m.guessed && ref.ReferenceName == m.to.Name:
+			m.left = m.left.Add(ref.AllocatedAmount.Decimal)
+		case m.guessed, ref.ReferenceName == m.from, ref.ReferenceName == m.to.Name:
+		default:
+			free = free.Sub(ref.AllocatedAmount.Decimal)
+			pe.References = append(pe.References, ref)
 		}
-		free = free.Sub(ref.AllocatedAmount.Decimal)
-		refs = append(refs, ref)
 	}
-	taken := decimal.Min(free, m.left)
-	if !taken.IsPositive() {
-		return refs
+	due := mapping.Due{
+		Order: m.to.Name, Total: money.New(m.to.GrandTotal.Decimal, m.to.Currency), Shown: readAmount(m.shown), Base: baseTotal(m.to).Decimal, Left: m.left,
 	}
-	m.left = m.left.Sub(taken)
-	return append(refs, erpnext.PaymentReference{
-		ReferenceDoctype: erpnext.DocSalesOrder, ReferenceName: m.to.Name, AllocatedAmount: erpnext.Num(taken),
-	})
+	paid := mapping.Money{Charged: charged, Worth: free}
+	if len(pe.References) == 0 {
+		paid.Worth = worth
+	}
+	if charged.Currency() == "" || len(pe.References) > 0 { // nobody knows which part of the charge is free
+		paid.Charged = money.New(paid.Worth, m.books.Currency)
+		due.Total, due.Shown = money.New(due.Base, m.books.Currency), money.Amount{}
+	}
+	split := m.books.Split(paid, []mapping.Due{due})
+	for _, a := range split.Allocations {
+		m.left = m.left.Sub(a.Amount.Value())
+		pe.References = append(pe.References, erpnext.PaymentReference{
+			ReferenceDoctype: erpnext.DocSalesOrder, ReferenceName: a.Order, AllocatedAmount: erpnext.Num(a.Amount.Value()),
+		})
+	}
+	if len(old.References) > 0 && len(pe.References) > len(split.Allocations) {
+		return worth.Add(exchange), nil // the exchange difference stays with those that made it
+	}
+	pe.Deductions = old.withoutExchange(m.books.ExchangeAccount)
+	difference, err := m.books.Exchange(split.Exchange)
+	pe.Deductions = append(pe.Deductions, difference...)
+	return split.Credited(), err
+}
+
+// worth is what the movement was worth to the company, and what the books call
+// the difference to what the customer's account got.
+func (old bookedPayment) worth(exchangeAccount string) (decimal.Decimal, decimal.Decimal) {
+	worth, exchange := old.PaidAmount.Decimal, decimal.Zero
+	for _, d := range old.Deductions {
+		if d.Account == exchangeAccount {
+			exchange = exchange.Add(d.Amount.Decimal)
+		} else {
+			worth = worth.Add(d.Amount.Decimal)
+		}
+	}
+	return worth, exchange
+}
+
+func (old bookedPayment) withoutExchange(account string) []erpnext.PaymentDeduction {
+	return slices.DeleteFunc(slices.Clone(old.Deductions), func(d erpnext.PaymentDeduction) bool { return d.Account == account })
 }
 
 // revisedKey adds a revision to a key. A key of full length loses its
@@ -112,13 +160,14 @@ func revisedKey(base string, n int) string {
 
 // moved remembers that a payment became another document, allocated to an
 // order, under all its keys.
-func (p *Poster) moved(ctx context.Context, key, name string) error {
+func (p *Poster) moved(ctx context.Context, key, name string, credited decimal.Decimal) error {
 	doc, _, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, key)
 	if err != nil {
 		return memoryError("posting.memory", err)
 	}
-	data := map[string]string{dataLinked: "1", dataKeys: key}
+	data := map[string]string{dataKeys: key}
 	maps.Copy(data, doc.Data)
+	data[dataLinked], data[dataCredited] = "1", credited.String()
 	var docs []event.Document
 	for key := range strings.SplitSeq(data[dataKeys], "\n") {
 		docs = append(docs, event.Document{DocType: erpnext.DocPaymentEntry, Key: key, Name: name, Data: data})
