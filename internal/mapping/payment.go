@@ -14,6 +14,9 @@ type Allocation struct {
 	Amount money.Amount
 }
 
+// Equal reports whether two allocations are the same.
+func (a Allocation) Equal(b Allocation) bool { return a.Order == b.Order && a.Amount.Equal(b.Amount) }
+
 // PaymentEntry maps money received from a customer to a Payment Entry on the
 // provider's clearing account, in the currency of the balance there. What no
 // allocation takes stays on account.

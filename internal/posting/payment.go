@@ -2,6 +2,7 @@ package posting
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/ledgerhook/ledgerhook/internal/money"
 )
 
 // Payment ensures one submitted Payment Entry for a payment, whichever of its
@@ -72,8 +74,9 @@ type paymentWork struct {
 	// guessed says that nobody named the order: it is the payer's only open one
 	// of exactly this amount.
 	guessed bool
-	// split is how the Payment Entry divides the money.
-	split mapping.Split
+	// split is how the Payment Entry divides the money, and wanted the whole of it.
+	split  mapping.Split
+	wanted erpnext.PaymentEntry
 }
 
 // keys are what the payment is remembered under: its id and its other names.
@@ -171,14 +174,54 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 		return err
 	}
 	defer end()
-	stored, err := w.draft(ctx, customer)
+	stored, created, err := w.draft(ctx, customer)
 	if f := asFault(err); f != nil && f.Kind == fault.Rejected && len(dues) > 0 {
-		stored, err = w.draftWithLess(ctx, customer, dues, err)
+		stored, created, err = w.draftWithLess(ctx, customer, dues, err)
 	}
+	switch {
+	case err != nil:
+		return err
+	case !created && stored.DocStatus == erpnext.Submitted:
+		return w.adopt(ctx, stored)
+	default:
+		return w.submit(ctx, stored)
+	}
+}
+
+// adopt goes on from a payment that an earlier try booked, whose outcome was not
+// heard of: it may have known less than this one, and is completed as any payment
+// that is booked is.
+func (w *paymentWork) adopt(ctx context.Context, stored erpnext.Stored) error {
+	var old bookedPayment
+	if err := w.Site.Get(ctx, erpnext.DocPaymentEntry, stored.Name, &old); err != nil {
+		return err
+	}
+	settlement := w.whole
+	if old.PaidTo != w.wanted.PaidTo || differs(old.ReceivedAmount, w.wanted.ReceivedAmount) {
+		w.pay.Settlement, w.whole = nil, nil // it did not know
+		if err := w.value(ctx); err != nil {
+			return err
+		}
+	}
+	w.split = mapping.Split{Rest: old.Unallocated.Decimal}
+	for _, ref := range old.References {
+		w.split.Allocations = append(w.split.Allocations, mapping.Allocation{Order: ref.ReferenceName, Amount: money.New(ref.AllocatedAmount.Decimal, w.books.Currency)})
+	}
+	if err := w.submit(ctx, stored); err != nil {
+		return err
+	}
+	// At once: what completes it reads it there.
+	if err := w.Memory.Remember(ctx, "", w.result.Documents...); err != nil {
+		return memoryError("posting.payment", err)
+	}
+	booked, _, err := w.booked(ctx, w.key)
 	if err != nil {
 		return err
 	}
-	return w.submit(ctx, stored)
+	w.pay.Settlement, w.orders, w.absent = settlement, nil, nil
+	r, err := w.amend(ctx, booked)
+	w.result.add(r.Documents...)
+	return err
 }
 
 // onAccount notes that a person should look although the money is booked.
@@ -220,34 +263,34 @@ func (w *paymentWork) payer(ctx context.Context) (found, error) {
 	return w.seekStandIn(ctx, w.counter, standIn{"unknown-payer", w.UnknownPayer, "Unknown payer (" + w.origin.Source + ")"})
 }
 
-func (w *paymentWork) draft(ctx context.Context, customer string) (erpnext.Stored, error) {
-	var stored erpnext.Stored
+func (w *paymentWork) draft(ctx context.Context, customer string) (erpnext.Stored, bool, error) {
 	pe, err := w.books.PaymentEntry(w.pay, w.key, customer, w.rate, w.split)
 	if err != nil {
-		return stored, err
+		return erpnext.Stored{}, false, err
 	}
-	_, err = w.Site.Ensure(ctx, erpnext.DocPaymentEntry, w.key, pe, &stored)
-	if err == nil && stored.DocStatus != erpnext.Cancelled && differs(stored.PaidAmount, pe.PaidAmount) {
+	w.wanted = pe
+	stored, created, err := w.ensure(ctx, erpnext.DocPaymentEntry, w.key, pe)
+	if err == nil && stored.DocStatus == erpnext.Draft && differs(stored.PaidAmount, pe.PaidAmount) {
 		err = &fault.Error{
 			Kind: fault.Mismatch, Op: "posting.payment", Cause: "ERPNext's amount differs from the provider's",
 			Hint: "the provider says " + w.pay.Amount.String() + ", so " + pe.PaidAmount.String() + " should arrive; ERPNext's draft " + stored.Name +
 				" says " + stored.PaidAmount.String() + "; the draft was kept",
 		}
 	}
-	return stored, err
+	return stored, created, err
 }
 
 // draftWithLess tries again with what the orders still take, after ERPNext
 // refused the allocation: they were paid in part by other means, or invoiced,
 // and then take nothing. Any other refusal comes back as it was.
-func (w *paymentWork) draftWithLess(ctx context.Context, customer string, dues []mapping.Due, refusal error) (erpnext.Stored, error) {
+func (w *paymentWork) draftWithLess(ctx context.Context, customer string, dues []mapping.Due, refusal error) (erpnext.Stored, bool, error) {
 	asked := w.split
 	if err := w.readLeft(ctx, dues); err != nil {
-		return erpnext.Stored{}, err
+		return erpnext.Stored{}, false, err
 	}
 	w.split = w.books.Split(w.books.Paid(w.pay, w.rate), dues)
-	if !w.split.Allocated().LessThan(asked.Allocated()) {
-		return erpnext.Stored{}, refusal
+	if slices.EqualFunc(w.split.Allocations, asked.Allocations, mapping.Allocation.Equal) {
+		return erpnext.Stored{}, false, refusal
 	}
 	if w.split.Rest.IsPositive() {
 		w.onAccount("the order takes less than was paid",
@@ -270,6 +313,13 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 	if w.whole != nil {
 		data[dataSettled] = "deducted"
 		if err := w.oweFee(ctx, w.origin.Key("fee", w.pay.ID), w.whole.Fee); err != nil {
+			return err
+		}
+	}
+	if w.feeIsAll() {
+		r, err := w.feeJournal(ctx, stored.Name)
+		w.result.add(r.Documents...)
+		if err != nil {
 			return err
 		}
 	}

@@ -82,8 +82,8 @@ type Desk struct {
 	// asks for to a person.
 	StopUnderpaid bool
 	StopOverpaid  bool
-	Customers  CustomerPolicy
-	Products   bool // make the items of the shop's products
+	Customers     CustomerPolicy
+	Products      bool // make the items of the shop's products
 	// FirstOpenDay books what belongs in a closed period on the first day after
 	// it, instead of failing.
 	FirstOpenDay bool
@@ -132,7 +132,7 @@ func New(o Options) *Poster {
 	}
 	p := &Poster{
 		Options: o, common: newDesk(o.Desk, o.Now), desks: map[string]*desk{},
-		turns: &turns{}, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
+		turns: &turns{}, rates: &rates{}, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
 	}
 	for source, d := range o.Desks {
 		p.desks[source] = newDesk(d, o.Now)

@@ -75,18 +75,46 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error
 	pe := old.PaymentEntry
 	pe.Key, pe.AmendedFrom = revisedKey(base, n+1), old.Name
 	pe.Party = m.to.Customer // who paid may not have been known
-	credited, err := old.divide(m, &pe, readAmount(known.Data[dataCharged]))
+	charged := readAmount(known.Data[dataCharged])
+	credited, err := old.divide(m, &pe, charged)
 	if err != nil {
 		return name, err
 	}
 	if err := p.Site.Cancel(ctx, erpnext.DocPaymentEntry, name); err != nil {
 		return name, err
 	}
+	// It is cancelled by now, so it must be booked again. Where its orders take
+	// less than they did, because another payment was faster, with what is left of
+	// the new one; where none takes anything, on account.
 	stored, err := p.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	for _, less := range []func(*bookedPayment) error{
+		func(*bookedPayment) error { return p.readLeftOf(ctx, m) },
+		func(old *bookedPayment) error { old.References, m.left = nil, decimal.Zero; return nil },
+	} {
+		if f := asFault(err); f == nil || f.Kind != fault.Rejected {
+			break
+		}
+		if err := less(&old); err != nil {
+			return name, err
+		}
+		if credited, err = old.divide(m, &pe, charged); err != nil {
+			return name, err
+		}
+		stored, err = p.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	}
 	if err != nil {
 		return name, err
 	}
 	return stored.Name, p.moved(ctx, base, stored.Name, credited)
+}
+
+// readLeftOf asks what the new order still takes.
+func (p *Poster) readLeftOf(ctx context.Context, m *move) error {
+	if err := p.Site.Get(ctx, erpnext.DocSalesOrder, m.to.Name, &m.to); err != nil {
+		return err
+	}
+	m.left = leftOf(m.to)
+	return nil
 }
 
 // divide sets the references and deductions of the payment's successor, and

@@ -54,9 +54,15 @@ func (w *paymentWork) settle(ctx context.Context, received time.Time) error {
 
 // withPolicy leaves the fee out of the settlement where it is not deducted.
 func (w *paymentWork) withPolicy() {
-	if w.Fees != FeesDeducted && w.pay.Settlement != nil {
+	if w.pay.Settlement != nil && (w.Fees != FeesDeducted || w.feeIsAll()) {
 		w.pay.Settlement = withoutFee(*w.pay.Settlement)
 	}
+}
+
+// feeIsAll reports whether nothing is left of the payment once its fee is taken:
+// ERPNext has no payment of nothing, so the fee is booked on its own.
+func (w *paymentWork) feeIsAll() bool {
+	return w.Fees == FeesDeducted && w.whole != nil && w.whole.Net.Sign() <= 0
 }
 
 // withoutFee is a settlement whose fee is booked by other means, or not.
@@ -213,11 +219,25 @@ func (w *paymentWork) rebook(ctx context.Context, booked event.Document) (Result
 		return r, err
 	}
 	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	if f := asFault(err); f != nil && f.Kind == fault.Rejected && len(old.References) > 0 {
+		// It is cancelled by now; if another payment took its place at the order,
+		// it is booked on account.
+		old.References = nil
+		if pe, err = w.successor(ctx, old); err != nil {
+			return r, err
+		}
+		stored, err = w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	}
 	if err != nil {
 		return r, err
 	}
 	if err := w.oweFee(ctx, w.origin.Key("fee", w.pay.ID), w.whole.Fee); err != nil {
 		return r, err
+	}
+	if w.feeIsAll() {
+		if r, err = w.feeJournal(ctx, stored.Name); err != nil {
+			return r, err
+		}
 	}
 	data := w.told(maps.Clone(booked.Data))
 	data[dataSettled] = "deducted"
