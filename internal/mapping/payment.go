@@ -45,7 +45,7 @@ func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate,
 		PaymentType: "Receive", PostingDate: date, Company: b.Company,
 		PartyType: "Customer", Party: customer, PaidTo: account, ModeOfPayment: b.Till.mode(p.Gateway, p.Provider),
 		PaidAmount: erpnext.Num(net), ReceivedAmount: erpnext.Num(s.Net.Value()),
-		SourceExchangeRate: erpnext.Num(decimal.NewFromInt(1)), TargetExchangeRate: erpnext.Num(rate.orOne()),
+		SourceExchangeRate: erpnext.Num(decimal.NewFromInt(1)), TargetExchangeRate: erpnext.Num(b.wireRate(s.Net, rate)),
 		ReferenceNo: cut(p.Reference, maxText), ReferenceDate: date, CostCenter: b.CostCenter,
 		Deductions: deductions, Key: key,
 	}

@@ -76,6 +76,22 @@ func (b Books) base(a money.Amount, r Rate) decimal.Decimal {
 	return a.Value().Mul(r.orOne()).RoundBank(b.Precision)
 }
 
+// wireRate is a rate as it is sent for an amount. ERPNext computes in floating
+// point what the amount is worth, so a half of the last decimal falls to either
+// side; of such an amount the rate leans a little to the side that base takes.
+func (b Books) wireRate(a money.Amount, r Rate) decimal.Decimal {
+	rate := r.orOne()
+	off := a.Value().Mul(rate).Sub(b.base(a, r))
+	if r.IsZero() || a.IsZero() || !off.Abs().Equal(decimal.New(5, -b.Precision-1)) {
+		return rate
+	}
+	lean := decimal.New(1, -b.Precision-1).DivRound(a.Value().Abs(), 9)
+	if off.IsPositive() == a.Value().IsPositive() {
+		lean = lean.Neg()
+	}
+	return rate.Add(lean)
+}
+
 // ClearingAccount is where a provider's money in a currency lies, or Unmapped
 // with the setting that would name it. The default clearing account serves the
 // company's currency alone: an account holds one currency.
@@ -155,7 +171,7 @@ func (b Books) RefundEntry(r commerce.Refund, key, customer string, rate Rate, r
 		PaymentType: "Pay", PostingDate: date, Company: b.Company,
 		PartyType: "Customer", Party: customer, PaidFrom: account, ModeOfPayment: b.Till.mode(r.Gateway, r.Provider),
 		PaidAmount: erpnext.Num(s.Net.Neg().Value()), ReceivedAmount: erpnext.Num(net),
-		SourceExchangeRate: erpnext.Num(rate.orOne()), TargetExchangeRate: erpnext.Num(decimal.NewFromInt(1)),
+		SourceExchangeRate: erpnext.Num(b.wireRate(s.Net, rate)), TargetExchangeRate: erpnext.Num(decimal.NewFromInt(1)),
 		ReferenceNo: cut(firstOf(r.Reference, r.ID), maxText), ReferenceDate: date, CostCenter: b.CostCenter,
 		Deductions: deductions, Key: key,
 	}, nil
@@ -235,14 +251,22 @@ func (b Books) JournalEntry(v Voucher, key string, rate Rate, transfers []Transf
 		}
 		je.MultiCurrency = je.MultiCurrency || erpnext.Check(t.Amount.Currency() != b.Currency)
 		je.Accounts = append(je.Accounts,
-			b.journalRow(t.To, b.base(t.Amount, rate), Rate{}), b.journalRow(t.From, t.Amount.Value().Neg(), rate))
+			b.journalRow(t.To, b.base(t.Amount, rate), decimal.Zero), b.journalRow(t.From, t.Amount.Value().Neg(), b.rowRate(t.Amount, rate)))
 	}
 	return je
 }
 
+// rowRate is the rate of a row in a foreign currency; of another it has none.
+func (b Books) rowRate(a money.Amount, rate Rate) decimal.Decimal {
+	if rate.IsZero() {
+		return decimal.Zero
+	}
+	return b.wireRate(a, rate)
+}
+
 // journalRow debits an account, or credits it with a negative amount.
-func (b Books) journalRow(account string, amount decimal.Decimal, rate Rate) erpnext.JournalRow {
-	row := erpnext.JournalRow{Account: account, CostCenter: b.CostCenter, ExchangeRate: erpnext.Num(rate.Decimal)}
+func (b Books) journalRow(account string, amount, rate decimal.Decimal) erpnext.JournalRow {
+	row := erpnext.JournalRow{Account: account, CostCenter: b.CostCenter, ExchangeRate: erpnext.Num(rate)}
 	if amount.IsNegative() {
 		row.Credit = erpnext.Num(amount.Neg())
 	} else {

@@ -74,9 +74,11 @@ func (w *disputeWork) movements(ctx context.Context) ([]commerce.Settlement, err
 	zero := money.Zero(amount.Currency())
 	taken := commerce.Settlement{ID: "withdrawn", Gross: amount.Neg(), Fee: zero, Net: amount.Neg()}
 	back := commerce.Settlement{ID: "reinstated", Gross: amount, Fee: zero, Net: amount}
-	_, wasTaken, err := w.known(ctx, erpnext.DocJournalEntry, w.movementKey(taken))
-	if err != nil {
-		return nil, err
+	wasTaken := false
+	if d.Stage == commerce.DisputeWon { // a try that was cut off may have booked it
+		if wasTaken, err = w.Site.FindByKey(ctx, erpnext.DocJournalEntry, w.movementKey(taken), &erpnext.Stored{}); err != nil {
+			return nil, err
+		}
 	}
 	_, isOver, err := w.known(ctx, disputeEnds, w.origin.Key("dispute", d.ID))
 	switch {

@@ -95,7 +95,7 @@ func (w *paymentWork) link(ctx context.Context) (Result, error) {
 
 // tie links a payment that is booked on account to the order, if that takes it.
 func (w *paymentWork) tie(ctx context.Context, booked event.Document) (Result, error) {
-	if linked := booked.Data[dataLinked]; linked != "" && linked != linkedByGuess {
+	if !mayBeLinked(booked) {
 		return Result{Note: "the payment is booked against an order already"}, nil
 	}
 	if err := w.findOrders(ctx); err != nil {
@@ -103,7 +103,7 @@ func (w *paymentWork) tie(ctx context.Context, booked event.Document) (Result, e
 	}
 	r := Result{Note: "the payment is kept for its order"}
 	waits, name := w.absent, booked.Name
-	for i, order := range w.orders {
+	for _, order := range w.orders {
 		state := readState(order)
 		if state.phase != live {
 			waits = append(waits, w.orderKeys()...)
@@ -114,7 +114,7 @@ func (w *paymentWork) tie(ctx context.Context, booked event.Document) (Result, e
 		if err != nil {
 			return r, err
 		}
-		m := &move{books: w.books, to: so, shown: state.shown, left: leftOf(so), guessed: i == 0 && booked.Data[dataLinked] == linkedByGuess}
+		m := &move{books: w.books, to: so, shown: state.shown, left: leftOf(so)}
 		if name, err = w.repay(ctx, name, m); err != nil {
 			return r, err
 		}

@@ -30,6 +30,10 @@ type history struct {
 	worth   decimal.Decimal            // of what payers gave and got back, in USD
 	orders  []*historyOrder
 	foreign bool // something was converted
+	// doubtful says that a payment may have been held for one of another order,
+	// or have come while another was being booked anew: which of two pays an
+	// order is then a matter of luck, and one of them is on account.
+	doubtful bool
 	n       int
 	late    time.Time // when a payment was received that does not wait any more
 }
@@ -198,6 +202,11 @@ func (h *history) tell(plan paymentPlan, o *historyOrder) {
 		later := pay
 		h.add("session", post(later, received))
 		pay.OrderRefs = nil
+		if h.yes("names nobody") {
+			pay.PayerEmail = ""
+		} else {
+			h.doubtful = true
+		}
 	case "beside another":
 		other := rapid.SampledFrom(h.orders).Draw(h.T, "other")
 		if other != o {

@@ -107,7 +107,7 @@ func (p *Poster) booked(ctx context.Context, keys ...string) (event.Document, bo
 // the first one.
 func (w *paymentWork) amend(ctx context.Context, booked event.Document) (Result, error) {
 	r := Result{Note: "the payment is in ERPNext already"}
-	if len(w.pay.OrderRefs) > 0 && (booked.Data[dataLinked] == "" || booked.Data[dataLinked] == linkedByGuess) {
+	if len(w.pay.OrderRefs) > 0 && mayBeLinked(booked) {
 		tied, err := w.tie(ctx, booked)
 		if err != nil {
 			return tied, err
@@ -116,17 +116,28 @@ func (w *paymentWork) amend(ctx context.Context, booked event.Document) (Result,
 		if booked, _, err = w.booked(ctx, booked.Key); err != nil {
 			return r, err
 		}
+		r.add(booked)
 	}
-	if w.pay.Settlement == nil || booked.Data[dataSettled] != "" {
+	if booked.Data[dataSettled] != "" {
 		return r, nil
+	}
+	if err := w.recall(ctx); err != nil || w.pay.Settlement == nil {
+		return r, err
 	}
 	fee, err := w.bookFee(ctx, booked)
 	fee.Note = joinNotes(r.Note, fee.Note)
 	if fee.Warn == nil {
 		fee.Warn = r.Warn
 	}
-	fee.Documents = append(r.Documents, fee.Documents...)
+	fee.Documents = append(slices.DeleteFunc(r.Documents, func(d event.Document) bool { return d.DocType == erpnext.DocPaymentEntry }), fee.Documents...)
 	return fee, err
+}
+
+// mayBeLinked reports whether a payment is not allocated to the order that it is
+// for, as far as anybody has said.
+func mayBeLinked(booked event.Document) bool {
+	linked := booked.Data[dataLinked]
+	return linked == "" || linked == linkedByGuess || booked.Data[dataMoving] != ""
 }
 
 func joinNotes(notes ...string) string {
@@ -210,10 +221,11 @@ func (w *paymentWork) adopt(ctx context.Context, stored erpnext.Stored) error {
 	if err := w.submit(ctx, stored); err != nil {
 		return err
 	}
-	// At once: what completes it reads it there.
+	// At once: what completes it reads it there, and changes it.
 	if err := w.Memory.Remember(ctx, "", w.result.Documents...); err != nil {
 		return memoryError("posting.payment", err)
 	}
+	w.result.Documents = slices.DeleteFunc(w.result.Documents, func(d event.Document) bool { return d.DocType == erpnext.DocPaymentEntry })
 	booked, _, err := w.booked(ctx, w.key)
 	if err != nil {
 		return err
@@ -357,6 +369,7 @@ const (
 	dataSettled  = "settled"  // how its fee was booked; absent = not yet
 	dataLinked   = "linked"   // it is allocated to an order
 	dataKeys     = "keys"     // all that it is remembered under
+	dataMoving   = "moving"   // it is being booked again
 	dataCharged  = "charged"  // what the payer was charged: "10.00 EUR"
 	dataGross    = "gross"    // what that was on the balance, where the provider told
 	dataCredited = "credited" // what the customer's account got, in the company's currency

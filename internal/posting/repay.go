@@ -2,6 +2,7 @@ package posting
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -50,7 +51,8 @@ type move struct {
 	to    erpnext.Stored
 	shown string          // what the order's buyer was shown; see orderState
 	left  decimal.Decimal // what the new order still takes, in the company's currency
-	// guessed says that the payment's allocation so far was a guess, which goes.
+	// guessed says that the allocation so far of the payment in hand was a guess,
+	// which goes.
 	guessed bool
 }
 
@@ -60,8 +62,8 @@ type move struct {
 // cancelled and gets a successor itself, under a revision of its key. A payment
 // that a person made is left alone: Rejected.
 func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error) {
-	var old bookedPayment
-	if err := p.Site.Get(ctx, erpnext.DocPaymentEntry, name, &old); err != nil {
+	old, err := p.newest(ctx, name)
+	if err != nil {
 		return name, err
 	}
 	if old.Key == "" {
@@ -72,6 +74,16 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error
 	if err != nil {
 		return name, memoryError("posting.memory", err)
 	}
+	linked := "1"
+	m.guessed = known.Data[dataLinked] == linkedByGuess
+	if m.guessed && old.refersTo(m.from) { // the guess is as good as it was
+		m.guessed, linked = false, linkedByGuess
+	}
+	if has := m.has(old); has.IsPositive() {
+		m.left = m.left.Sub(has)
+		worth, exchange := old.worth(m.books.ExchangeAccount)
+		return old.Name, p.moved(ctx, base, old.Name, linked, worth.Add(exchange))
+	}
 	pe := old.PaymentEntry
 	pe.Key, pe.AmendedFrom = revisedKey(base, n+1), old.Name
 	pe.Party = m.to.Customer // who paid may not have been known
@@ -80,7 +92,10 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error
 	if err != nil {
 		return name, err
 	}
-	if err := p.Site.Cancel(ctx, erpnext.DocPaymentEntry, name); err != nil {
+	if err := p.moving(ctx, base); err != nil {
+		return name, err
+	}
+	if err := p.Site.Cancel(ctx, erpnext.DocPaymentEntry, old.Name); err != nil {
 		return name, err
 	}
 	// It is cancelled by now, so it must be booked again. Where its orders take
@@ -88,7 +103,7 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error
 	// the new one; where none takes anything, on account.
 	stored, err := p.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
 	for _, less := range []func(*bookedPayment) error{
-		func(*bookedPayment) error { return p.readLeftOf(ctx, m) },
+		func(old *bookedPayment) error { return errors.Join(p.readLeftOf(ctx, m), p.reduce(ctx, old)) },
 		func(old *bookedPayment) error { old.References, m.left = nil, decimal.Zero; return nil },
 	} {
 		if f := asFault(err); f == nil || f.Kind != fault.Rejected {
@@ -105,7 +120,55 @@ func (p *Poster) repay(ctx context.Context, name string, m *move) (string, error
 	if err != nil {
 		return name, err
 	}
-	return stored.Name, p.moved(ctx, base, stored.Name, credited)
+	return stored.Name, p.moved(ctx, base, stored.Name, linked, credited)
+}
+
+// newest reads a payment; of one that is cancelled the last of those that took
+// its place, whatever the memory says: a try that was cut off may have got that
+// far.
+func (p *Poster) newest(ctx context.Context, name string) (bookedPayment, error) {
+	var old bookedPayment
+	if err := p.Site.Get(ctx, erpnext.DocPaymentEntry, name, &old); err != nil || old.DocStatus != erpnext.Cancelled || old.Key == "" {
+		return old, err
+	}
+	base, n := splitRevision(old.Key)
+	var rows []erpnext.Stored
+	err := p.Site.List(ctx, erpnext.Query{
+		DocType: erpnext.DocPaymentEntry, Fields: []string{"name", erpnext.KeyField}, Limit: -1,
+		Filters: [][]any{{erpnext.KeyField, "like", base + "/r%"}, {"docstatus", ">", erpnext.Draft}},
+	}, &rows)
+	if err != nil {
+		return old, err
+	}
+	for _, row := range rows {
+		if _, m := splitRevision(row.Key); m > n {
+			n, name = m, row.Name
+		}
+	}
+	if name == old.Name {
+		return old, nil
+	}
+	var last bookedPayment
+	return last, p.Site.Get(ctx, erpnext.DocPaymentEntry, name, &last)
+}
+
+// reduce leaves a payment what its Sales Orders still take.
+func (p *Poster) reduce(ctx context.Context, old *bookedPayment) error {
+	var refs []erpnext.PaymentReference
+	for _, ref := range old.References {
+		if ref.ReferenceDoctype == erpnext.DocSalesOrder {
+			var so erpnext.Stored
+			if err := p.Site.Get(ctx, erpnext.DocSalesOrder, ref.ReferenceName, &so); err != nil {
+				return err
+			}
+			ref.AllocatedAmount = erpnext.Num(decimal.Min(ref.AllocatedAmount.Decimal, leftOf(so)))
+		}
+		if ref.AllocatedAmount.IsPositive() {
+			refs = append(refs, ref)
+		}
+	}
+	old.References = refs
+	return nil
 }
 
 // readLeftOf asks what the new order still takes.
@@ -117,6 +180,27 @@ func (p *Poster) readLeftOf(ctx context.Context, m *move) error {
 	return nil
 }
 
+func (old bookedPayment) refersTo(order string) bool {
+	return slices.ContainsFunc(old.References, func(r erpnext.PaymentReference) bool { return r.ReferenceName == order })
+}
+
+// has is what of a payment the new order has already: a try that was cut off may
+// have got that far. Zero when its references are not yet as they should be.
+func (m *move) has(old bookedPayment) decimal.Decimal {
+	has := decimal.Zero
+	for _, ref := range old.References {
+		switch {
+		case old.DocStatus != erpnext.Submitted:
+			return decimal.Zero
+		case ref.ReferenceName == m.to.Name:
+			has = ref.AllocatedAmount.Decimal
+		case m.guessed, ref.ReferenceName == m.from:
+			return decimal.Zero
+		}
+	}
+	return has
+}
+
 // divide sets the references and deductions of the payment's successor, and
 // gives what the customer's account gets: what other documents have of the
 // payment stays theirs.
@@ -126,8 +210,6 @@ func (old bookedPayment) divide(m *move, pe *erpnext.PaymentEntry, charged money
 	pe.References = nil
 	for _, ref := range old.References {
 		switch {
-		case m.guessed && ref.ReferenceName == m.to.Name:
-			m.left = m.left.Add(ref.AllocatedAmount.Decimal)
 		case m.guessed, ref.ReferenceName == m.from, ref.ReferenceName == m.to.Name:
 		default:
 			free = free.Sub(ref.AllocatedAmount.Decimal)
@@ -188,17 +270,36 @@ func revisedKey(base string, n int) string {
 
 // moved remembers that a payment became another document, allocated to an
 // order, under all its keys.
-func (p *Poster) moved(ctx context.Context, key, name string, credited decimal.Decimal) error {
-	doc, _, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, key)
+func (p *Poster) moved(ctx context.Context, key, name, linked string, credited decimal.Decimal) error {
+	return p.redata(ctx, key, func(doc *event.Document) {
+		delete(doc.Data, dataMoving)
+		doc.Name, doc.Data[dataLinked], doc.Data[dataCredited] = name, linked, credited.String()
+	})
+}
+
+// moving writes down that a payment is about to be cancelled to be booked again,
+// so that whoever comes after a crash does not take it for done.
+func (p *Poster) moving(ctx context.Context, key string) error {
+	return p.redata(ctx, key, func(doc *event.Document) { doc.Data[dataMoving] = "1" })
+}
+
+// redata changes what is remembered of a payment, under all its keys. What is not
+// remembered yet, because its event is not settled, is written down by moved.
+func (p *Poster) redata(ctx context.Context, key string, change func(*event.Document)) error {
+	doc, ok, err := p.Memory.Document(ctx, erpnext.DocPaymentEntry, key)
 	if err != nil {
 		return memoryError("posting.memory", err)
 	}
 	data := map[string]string{dataKeys: key}
 	maps.Copy(data, doc.Data)
-	data[dataLinked], data[dataCredited] = "1", credited.String()
+	doc.DocType, doc.Data = erpnext.DocPaymentEntry, data
+	if change(&doc); !ok && doc.Name == "" {
+		return nil
+	}
 	var docs []event.Document
 	for key := range strings.SplitSeq(data[dataKeys], "\n") {
-		docs = append(docs, event.Document{DocType: erpnext.DocPaymentEntry, Key: key, Name: name, Data: data})
+		doc.Key = key
+		docs = append(docs, doc)
 	}
 	return memoryError("posting.memory", p.Memory.Remember(ctx, "", docs...))
 }

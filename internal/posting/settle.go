@@ -201,8 +201,8 @@ func (w *paymentWork) feeJournal(ctx context.Context, name string) (Result, erro
 // is refused before anything is undone, and every step can be repeated.
 func (w *paymentWork) rebook(ctx context.Context, booked event.Document) (Result, error) {
 	var r Result
-	var old bookedPayment
-	if err := w.Site.Get(ctx, erpnext.DocPaymentEntry, booked.Name, &old); err != nil {
+	old, err := w.newest(ctx, booked.Name)
+	if err != nil {
 		return r, err
 	}
 	if old.Key == "" {
@@ -219,10 +219,18 @@ func (w *paymentWork) rebook(ctx context.Context, booked event.Document) (Result
 		return r, err
 	}
 	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
-	if f := asFault(err); f != nil && f.Kind == fault.Rejected && len(old.References) > 0 {
-		// It is cancelled by now; if another payment took its place at the order,
-		// it is booked on account.
-		old.References = nil
+	for _, less := range []func() error{
+		func() error { return w.reduce(ctx, &old) },
+		func() error { old.References = nil; return nil },
+	} {
+		// It is cancelled by now: where another payment took its place at an order,
+		// it pays what is left of that, or goes on account.
+		if f := asFault(err); f == nil || f.Kind != fault.Rejected {
+			break
+		}
+		if err = less(); err != nil {
+			return r, err
+		}
 		if pe, err = w.successor(ctx, old); err != nil {
 			return r, err
 		}

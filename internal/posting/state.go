@@ -81,7 +81,7 @@ func Impersonal() []string {
 	return []string{
 		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total", "shown",
 		"extra", "covered", "covered_total", "supplements",
-		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, dataCharged, dataGross, dataCredited, dataSum, "names", "id", "fee", "net", "order",
+		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, dataMoving, dataCharged, dataGross, dataCredited, dataSum, "names", "id", "fee", "net", "order",
 	}
 }
 
