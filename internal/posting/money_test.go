@@ -185,7 +185,7 @@ func (b *bench) nothingUnexplained(t *testing.T, rt *rapid.T) {
 		}
 	}
 	debit, credit := decimal.Zero, decimal.Zero
-	for _, l := range b.ledger(t) {
+	for _, l := range b.ledgerLines(t) {
 		debit, credit = debit.Add(l.Debit.Round(6)), credit.Add(l.Credit.Round(6))
 	}
 	if !debit.Equal(credit) {
@@ -221,7 +221,7 @@ type ledgerLine struct {
 	OwnCredit erpnext.Number `json:"credit_in_account_currency"`
 }
 
-func (b *bench) ledger(t testing.TB) []ledgerLine {
+func (b *bench) ledgerLines(t testing.TB) []ledgerLine {
 	t.Helper()
 	var lines []ledgerLine
 	must(t, b.site.List(t.Context(), erpnext.Query{
@@ -235,7 +235,7 @@ func (b *bench) ledger(t testing.TB) []ledgerLine {
 func (b *bench) balances(t testing.TB) map[string]decimal.Decimal {
 	t.Helper()
 	sums := map[string]decimal.Decimal{}
-	for _, l := range b.ledger(t) {
+	for _, l := range b.ledgerLines(t) {
 		sums[l.Account] = sums[l.Account].Add(l.OwnDebit.Round(6)).Sub(l.OwnCredit.Round(6))
 	}
 	return sums

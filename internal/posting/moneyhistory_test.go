@@ -34,8 +34,8 @@ type history struct {
 	// or have come while another was being booked anew: which of two pays an
 	// order is then a matter of luck, and one of them is on account.
 	doubtful bool
-	n       int
-	late    time.Time // when a payment was received that does not wait any more
+	n        int
+	late     time.Time // when a payment was received that does not wait any more
 }
 
 // historyOrder is an order with what is paid of it.

@@ -526,27 +526,6 @@ func TestForeignPaymentIsNotGuessed(t *testing.T) {
 	}
 }
 
-func TestPlansMakeNothing(t *testing.T) {
-	site, m := &fakeSite{}, newMemory()
-	p := newPoster(site, m, nil)
-	plan, err := p.PlanOrder(t.Context(), shop, anOrder())
-	if err != nil || len(plan.Documents) != 2 || plan.Documents[1].Body.(erpnext.SalesOrder).Customer != "Ann Lee" {
-		t.Fatalf("order: %+v, %v", plan, err)
-	}
-	withOrder(m, "10.00")
-	plan, err = p.PlanPayment(t.Context(), stripe, aPayment("1001"))
-	if err != nil || len(plan.Documents) != 2 || plan.Documents[0].Exists != "Ann Lee" || len(plan.Documents[1].Body.(erpnext.PaymentEntry).References) != 1 {
-		t.Fatalf("payment: %+v, %v", plan, err)
-	}
-	plan, err = p.PlanOrder(t.Context(), shop, anOrder())
-	if err != nil || plan.Documents[1].Exists != "SO-1" || plan.Documents[1].Body != nil || plan.Documents[1].Wanted.(erpnext.SalesOrder).Customer != "Ann Lee" {
-		t.Errorf("an order that exists: %+v, %v", plan, err)
-	}
-	if got := strings.Join(site.calls, ", "); got != "list Customer" {
-		t.Errorf("calls %s, want one read", got)
-	}
-}
-
 func TestFailureOfTheMemoryIsOurs(t *testing.T) {
 	site := &fakeSite{EnsureFunc: willing}
 	p := newPoster(site, newMemory(), func(o *posting.Options) { o.Memory = brokenMemory{newMemory()} })
