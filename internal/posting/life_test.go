@@ -62,7 +62,7 @@ func sandboxSite(t testing.TB) (*sandbox.Site, *erpnext.Client) {
 		t.Fatal(err)
 	}
 	client := func(key, secret string) *erpnext.Client {
-		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret(key, secret), Transport: direct{site}})
+		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret(key, secret), Transport: &line{Handler: site}})
 		must(t, err)
 		return c
 	}
