@@ -20,7 +20,7 @@ import (
 // unread are settings that are accepted and that nothing reads yet, each with
 // who is to wire or refuse it. The list may only get shorter.
 var unread = []string{
-	"accounts.exchange_difference",                                                                     // payments: needs a field of the till
+	"accounts.exchange_difference",                                              // payments: needs a field of the till
 	"payments.underpayment", "payments.overpayment", "payments.mode_of_payment", // payments
 	"gateways.NAME.provider", "gateways.NAME.mode_of_payment", "gateways.NAME.fee_account", // payments
 	"orders.delivery_notes", "orders.invoices", "orders.credit_notes", // deliveries and invoices

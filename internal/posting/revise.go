@@ -256,14 +256,14 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 
 // relink books the payments of the predecessor again, against the successor.
 func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
-	m := &move{from: w.state.name, to: so, left: baseTotal(so).Decimal}
+	m := &move{books: w.books, from: w.state.name, to: so, shown: w.state.shown, left: baseTotal(so).Decimal}
 	var loose []string
 	for _, name := range w.state.relink {
 		if !m.left.IsPositive() { // it stays on account, for an edit that asks for more
 			loose = append(loose, name)
 			continue
 		}
-		err := w.repay(ctx, name, m)
+		_, err := w.repay(ctx, name, m)
 		switch fault.KindOf(err) {
 		case fault.Rejected, fault.Rights:
 			w.unlinked(err)
