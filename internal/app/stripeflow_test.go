@@ -310,6 +310,45 @@ func TestStripeOutageWaits(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAStripePayment counts them: a payment of a known customer's
+// order costs Stripe one and ERPNext two; what its other events cost is Stripe's
+// alone. A refund costs the same, a payout with its fee two documents.
+func TestRequestsOfAStripePayment(t *testing.T) {
+	s := startStripe(t, stripesim.Options{}, nil)
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	charge := s.sim.Pay(stripesim.Payment{Amount: 6863, Currency: "usd", Order: "5551234567890", Way: stripesim.BySession})
+	paid := s.sim.Take()
+	s.sim.Refund(charge, 1000, false)
+	refunded := s.sim.Take()
+	s.sim.Arrive(s.sim.Payout(5000, "usd", true))
+	sent := s.sim.Take()
+	tests := []struct {
+		topic   string
+		events  []stripesim.Event
+		stripe  int
+		erpnext []string
+	}{
+		{"charge.succeeded", paid, 1, []string{"POST Payment Entry", "PUT Payment Entry"}},
+		{"payment_intent.succeeded", paid, 1, nil},
+		{"checkout.session.completed", paid, 1, nil},
+		{"charge.updated", paid, 1, nil},
+		{"refund.created", refunded, 1, []string{"POST Payment Entry", "PUT Payment Entry"}},
+		{"charge.refunded", refunded, 1, nil},
+		{"payout.created", sent, 0, nil},
+		{"payout.paid", sent, 1, []string{"POST Payment Entry", "PUT Payment Entry", "POST Journal Entry", "PUT Journal Entry"}},
+	}
+	for _, tt := range tests {
+		s.site.ResetRequests()
+		s.sim.Calls()
+		s.arrive(t, tt.events, tt.topic)
+		s.settle(t)
+		if asked, got := s.sim.Calls(), s.requests(); len(asked) != tt.stripe || !slices.Equal(got, tt.erpnext) {
+			t.Errorf("%s cost Stripe %q and ERPNext %q, want %d and %q", tt.topic, asked, got, tt.stripe, tt.erpnext)
+		}
+	}
+}
+
 // TestStripeOfAnotherModeIsDead sends a test event where live money is booked.
 func TestStripeOfAnotherModeIsDead(t *testing.T) {
 	live := true
