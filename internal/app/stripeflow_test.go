@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -361,5 +363,49 @@ func TestStripeOfAnotherModeIsDead(t *testing.T) {
 	s.settle(t)
 	if got := s.ends(t); got != "charge.succeeded dead unmapped: stripe.Decode: a test event came to a source that books live money\n" {
 		t.Errorf("ended %s", got)
+	}
+}
+
+// TestStripeOfAConnectedAccount configures a source in the sheet for one
+// connected account: its events are booked, those of others are dead.
+func TestStripeOfAConnectedAccount(t *testing.T) {
+	sim := stripesim.New(stripesim.Options{Key: app.StripeKey, Created: time.Now().Unix()})
+	account := httptest.NewServer(sim)
+	defer account.Close()
+	sheet := filepath.Join(t.TempDir(), "sheet.yml")
+	text := "accounts: {fees: Fees - DT}\nsources:\n  boutique: {provider: stripe, account: acct_9, secrets_env: BOUTIQUE_SECRET, api_key_env: BOUTIQUE_KEY}\n"
+	if err := os.WriteFile(sheet, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	site, url := newSite(t, sandbox.Options{})
+	app.InsertStripeAccounts(t, site)
+	for name, value := range map[string]string{
+		"BOUTIQUE_SECRET": stripeSecret, "BOUTIQUE_KEY": app.StripeKey, "LEDGERHOOK_SHEET": sheet, "LEDGERHOOK_STRIPE_API_URL": account.URL,
+		"LEDGERHOOK_ERPNEXT_URL": url, "LEDGERHOOK_ERPNEXT_API_KEY": "demo-key", "LEDGERHOOK_ERPNEXT_API_SECRET": "demo-secret",
+		"LEDGERHOOK_ADDR": "127.0.0.1:0", "LEDGERHOOK_OPERATOR_ADDR": "127.0.0.1:0", "LEDGERHOOK_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "inbox.db"),
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, site, url, func(c *config.Config) { *c = cfg })
+	for _, of := range []string{`"account": "acct_9",`, `"account": "acct_8",`, ``} {
+		sim.Pay(stripesim.Payment{Amount: 10000, Currency: "usd", Way: stripesim.ByIntent})
+		e := sim.Take()[0]
+		body := bytes.Replace(e.Body, []byte(`"api_version"`), []byte(of+`"api_version"`), 1)
+		if code, answer := s.post(t, "boutique", bytes.NewReader(body), s.signers.sign(t, "stripe", e.Topic, e.ID, body)); code != 200 {
+			t.Fatalf("answered %d %s", code, answer)
+		}
+		s.settle(t)
+	}
+	got := (&stripeService{service: s}).ends(t)
+	want := "charge.succeeded dead unmapped: stripe.Decode: the event belongs to another account than the source's\n"
+	if want += want; got != want+"charge.succeeded done : booked on account: nobody knows the payer\n" {
+		t.Errorf("ended\n%s", got)
+	}
+	if docs := s.documents("Payment Entry", "stripe/boutique/payment/pi_1simp00002"); len(docs) != 1 {
+		t.Errorf("%d payments", len(docs))
 	}
 }
