@@ -390,7 +390,7 @@ func TestStripeOfAConnectedAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, site, url, func(c *config.Config) { *c = cfg })
+	s := startServiceOn(t, site, url, func(c *config.Config) { *c = cfg })
 	for _, of := range []string{`"account": "acct_9",`, `"account": "acct_8",`, ``} {
 		sim.Pay(stripesim.Payment{Amount: 10000, Currency: "usd", Way: stripesim.ByIntent})
 		e := sim.Take()[0]

@@ -27,11 +27,9 @@ type life struct {
 // after the fee, and ERPNext has no payment of nothing.
 const least = 100
 
-var currencies = []string{"usd", "eur", "gbp", "jpy"}
-
 func (s *life) payment() {
 	p := Payment{
-		Amount: int64(500 + s.draw("amount", 20000)), Currency: currencies[s.draw("currency", len(currencies))], Email: "buyer@example.com",
+		Amount: int64(500 + s.draw("amount", 20000)), Currency: s.Currencies[s.draw("currency", len(s.Currencies))], Email: "buyer@example.com",
 		Way: []Way{ByIntent, BySession, ByInvoice, ByCharge}[s.draw("way", 4)],
 	}
 	if s.draw("captures", 5) == 0 {
@@ -40,6 +38,10 @@ func (s *life) payment() {
 	}
 	charge := s.Pay(p)
 	s.pause()
+	if s.Late {
+		s.Settle(charge)
+		s.pause()
+	}
 	switch s.draw("then", 4) {
 	case 0:
 		for range 1 + s.draw("refunds", 3) {
@@ -109,7 +111,7 @@ func (s *life) dispute(charge string, inquiry bool) {
 }
 
 func (s *life) payout() {
-	currency := currencies[s.draw("payout currency", 2)]
+	currency := s.Currencies[s.draw("payout currency", 2)]
 	id := s.Payout(1+int64(s.draw("payout amount", 5000)), currency, s.draw("instant", 2) == 0)
 	s.pause()
 	switch s.draw("payout ends", 4) {

@@ -39,7 +39,9 @@ type Options struct {
 	// Converts gives the balance that a currency is settled in, when that is
 	// another one, and the rate: {"gbp": {"usd", 1.25}}.
 	Converts map[string]Conversion
-	Created  int64 // of every object, in seconds since 1970
+	// Currencies are what Live draws from; the first two are paid out.
+	Currencies []string
+	Created    int64 // of every object, in seconds since 1970
 	// Series keeps the ids of several accounts apart.
 	Series int
 	// Late leaves what a payment did to the balance open until Settle.
@@ -79,6 +81,9 @@ type Sim struct {
 func New(o Options) *Sim {
 	if o.Version == "" {
 		o.Version = Basil
+	}
+	if o.Currencies == nil {
+		o.Currencies = []string{"usd", "eur", "gbp", "jpy"}
 	}
 	return &Sim{Options: o, objects: map[string]object{}, order: map[string][]string{}, balance: map[string]int64{}}
 }
