@@ -125,6 +125,7 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 		{"charge.succeeded", stripesim.V2020, func(s *stripeService) { paid(stripesim.ByIntent)(s.sim) }, []string{received}},
 		{"payment_intent.succeeded", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByIntent)(s.sim) }, []string{received}},
 		{"checkout.session.completed", stripesim.Basil, func(s *stripeService) { paid(stripesim.BySession)(s.sim) }, []string{received}},
+		{"checkout.session.completed", stripesim.Basil, func(s *stripeService) { paid(stripesim.BySubscription)(s.sim) }, []string{received}},
 		{"invoice.paid", stripesim.V2024, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},
 		{"invoice.paid", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},
 		{"invoice_payment.paid", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},

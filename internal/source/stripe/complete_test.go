@@ -60,7 +60,7 @@ func learnAll(t *testing.T, sim *stripesim.Sim, s *Source) []string {
 // events that book it agree on its id, amount and settlement.
 func TestOnePaymentIsToldAlike(t *testing.T) {
 	for _, version := range stripesim.Versions {
-		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.ByCharge} {
+		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.BySubscription, stripesim.ByCharge} {
 			t.Run(string(version)+" by "+string(way), func(t *testing.T) {
 				sim, s := account(t, stripesim.Options{Version: version, Converts: map[string]stripesim.Conversion{"gbp": {To: "usd", Rate: "1.25"}}})
 				sim.Pay(stripesim.Payment{Amount: 4000, Currency: "gbp", Order: "1001", Email: "ann@example.com", Way: way})
@@ -92,7 +92,7 @@ func TestOnePaymentIsToldAlike(t *testing.T) {
 // events are all there is.
 func TestPaymentsAreToldAlikeWithoutAKey(t *testing.T) {
 	for _, version := range stripesim.Versions {
-		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.ByCharge} {
+		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.BySubscription, stripesim.ByCharge} {
 			sim := stripesim.New(stripesim.Options{Version: version})
 			sim.Pay(stripesim.Payment{Amount: 4000, Currency: "gbp", Way: way})
 			id := ""

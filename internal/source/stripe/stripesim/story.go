@@ -30,7 +30,7 @@ const least = 100
 func (s *life) payment() {
 	p := Payment{
 		Amount: int64(500 + s.draw("amount", 20000)), Currency: s.Currencies[s.draw("currency", len(s.Currencies))], Email: "buyer@example.com",
-		Way: []Way{ByIntent, BySession, ByInvoice, ByCharge}[s.draw("way", 4)],
+		Way: []Way{ByIntent, BySession, ByInvoice, BySubscription, ByCharge}[s.draw("way", 5)],
 	}
 	if s.draw("captures", 5) == 0 {
 		s.captures(p)
