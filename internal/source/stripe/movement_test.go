@@ -117,7 +117,7 @@ var movementCases = []struct{ name, topic, body, want string }{
 	{"the first of several captures", "charge.updated", told(strings.Replace(charge(`"amount_x":1,`+mayCaptureOften), `"amount_captured":5025,"currency":"eur","captured":true`, `"amount_captured":2000,"currency":"eur","captured":false`, 1), `{"amount_captured":0}`),
 		"payment pi_1 alias [ch_1] ref ch_1 20.00 EUR"},
 	{"the next of several captures", "charge.captured", told(charge(mayCaptureOften), `{"amount_captured":2000,"captured":false}`),
-		"payment pi_1/2000 alias [] ref ch_1 30.25 EUR"},
+		"payment pi_1/2000 alias [] ref ch_1/2000 30.25 EUR"},
 	{"a capture of nothing more", "charge.updated", told(charge(mayCaptureOften), `{"amount_captured":5025}`), "ignored: no more was captured"},
 	{"the intent of several captures", "payment_intent.succeeded", eventBody(`{"id":"pi_1","status":"succeeded","amount_received":5025,"currency":"eur","payment_method_options":{"card":{"request_multicapture":"if_available"}}}`),
 		"ignored: the payment may be captured several times: charge.captured and charge.updated book each capture"},

@@ -105,10 +105,11 @@ func (t telling) capture() reading {
 	return r
 }
 
-// nextCapture is a capture that is not the first one of its charge.
+// nextCapture is a capture that is not the first one of its charge. Its
+// reference differs too: a site without key fields finds payments by that.
 func (t telling) nextCapture(p commerce.Payment, before strictjson.Place) reading {
 	o := t.object
-	p.ID += "/" + before.Text()
+	p.ID, p.Reference = p.ID+"/"+before.Text(), p.Reference+"/"+before.Text()
 	r := t.paid(o.Get("amount_captured"), p)
 	if r.Payment == nil {
 		return r
