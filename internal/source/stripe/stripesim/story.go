@@ -62,6 +62,11 @@ func (s *life) captures(p Payment) {
 	}
 	p.Way = ByIntent
 	charge := s.Authorize(p)
+	s.pause()
+	if s.draw("cancelled", 4) == 0 {
+		s.Cancel(charge)
+		return
+	}
 	first := least + int64(s.draw("first capture", int(p.Amount)-2*least))
 	s.Capture(charge, first, false)
 	s.pause()
