@@ -174,6 +174,8 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 			[]string{"Internal Transfer: Stripe EUR - DT 50 → Bank EUR - DT 50"}},
 		{"payout.paid", stripesim.Basil, func(s *stripeService) { s.sim.Arrive(s.sim.Payout(5000, "usd", true)) },
 			[]string{"Internal Transfer: Stripe Clearing - DT 50 → Demo Bank - DT 50", "Journal: Fees - DT 0.5/0 Stripe Clearing - DT 0/0.5"}},
+		{"payout.paid", stripesim.Basil, func(s *stripeService) { s.sim.Arrive(s.sim.Payout(-5000, "usd", false)) }, // Stripe takes what the balance lacks
+			[]string{"Internal Transfer: Demo Bank - DT 50 → Stripe Clearing - DT 50"}},
 		{"payout.failed", stripesim.Basil, func(s *stripeService) {
 			po := s.sim.Payout(5000, "usd", false)
 			s.sim.Arrive(po)

@@ -29,8 +29,7 @@ const decodeOp = "stripe.Decode"
 // tells of, or the reason why there is nothing to book. It asks nobody; what
 // only Stripe's API knows is Complete's. Kinds of failure: Undecodable, whose
 // Cause names the field; Unmapped for an event of another mode or account than
-// the source's, and for one that only Stripe's API can make sense of; Rejected
-// for money that cannot be booked.
+// the source's, and for one that only Stripe's API can make sense of.
 func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	r, err := s.read(ev)
 	return r.Content, err
@@ -81,7 +80,7 @@ func (s *Source) read(ev event.Event) (reading, error) {
 	if r.unsure != nil && s.api == nil {
 		return reading{}, r.unsure
 	}
-	return r, takes(r.Content)
+	return r, nil
 }
 
 // misdirected refuses an event of another mode or account than the one whose
@@ -178,10 +177,7 @@ func (s *Source) Complete(ctx context.Context, ev event.Event, c *commerce.Conte
 	if err != nil || r.ask == nil {
 		return err
 	}
-	if err := r.ask(ctx, s.api, c); err != nil {
-		return err
-	}
-	return takes(*c)
+	return r.ask(ctx, s.api, c)
 }
 
 // readUnits reads a whole number of minor units of a currency.

@@ -292,16 +292,3 @@ func (t telling) askPayout(ctx context.Context, a *api, id string, c *commerce.C
 	c.Payout = &p
 	return nil
 }
-
-// takes refuses a payout of less than nothing: with it Stripe takes what the
-// balance lacks from the bank. ERPNext has no transfer of a negative amount,
-// and a positive one would be wrong twice over.
-func takes(c commerce.Content) error {
-	if c.Payout == nil || c.Payout.Outcome != commerce.Succeeded || c.Payout.Amount.Sign() >= 0 {
-		return nil
-	}
-	return &fault.Error{
-		Kind: fault.Rejected, Op: decodeOp, Cause: "the payout is negative: Stripe took what the balance lacked from the bank",
-		Hint: "book it by hand as an Internal Transfer from the bank account to the clearing account, then dismiss the event",
-	}
-}

@@ -188,8 +188,8 @@ var movementCases = []struct{ name, topic, body, want string }{
 	{"forints", "payout.paid", eventBody(`{"id":"po_1","amount":1000000,"currency":"huf","status":"paid"}`), "payout po_1 10000.00 HUF fee 0.00 succeeded"},
 	{"Taiwan dollars", "payout.paid", eventBody(`{"id":"po_1","amount":80000,"currency":"twd","status":"paid"}`), "payout po_1 800.00 TWD fee 0.00 succeeded"},
 	{"a currency nobody knows", "payout.paid", eventBody(`{"id":"po_1","amount":80000,"currency":"xts","status":"paid"}`), "undecodable: data.object.currency is not a currency whose decimals at Stripe are known"},
-	{"a negative payout", "payout.paid", eventBody(`{"id":"po_1","amount":-5000,"currency":"eur","status":"paid"}`), "rejected: the payout is negative: Stripe took what the balance lacked from the bank"},
-	{"a negative payout on its way", "payout.created", eventBody(`{"id":"po_1","amount":-5000,"currency":"eur","status":"in_transit"}`), "payout po_1 -50.00 EUR fee 0.00 pending"},
+	{"a payout that takes from the bank", "payout.paid", eventBody(`{"id":"po_1","amount":-5000,"currency":"eur","status":"paid"}`), "payout po_1 -50.00 EUR fee 0.00 succeeded"},
+	{"one on its way", "payout.created", eventBody(`{"id":"po_1","amount":-5000,"currency":"eur","status":"in_transit"}`), "payout po_1 -50.00 EUR fee 0.00 pending"},
 	{"a payout in an unknown state", "payout.paid", eventBody(payout(`"status":"soon"`)), "undecodable: data.object.status is no state of a payout"},
 }
 

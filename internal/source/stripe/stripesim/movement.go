@@ -232,7 +232,7 @@ func (s *Sim) close(id, status string) {
 }
 
 // Payout sends money to the bank and gives the payout's id. An instant one
-// costs a hundredth.
+// costs a hundredth; one of less than nothing takes from the bank.
 func (s *Sim) Payout(units int64, currency string, instant bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -117,7 +117,11 @@ func (s *life) dispute(charge string, inquiry bool) {
 
 func (s *life) payout() {
 	currency := s.Currencies[s.draw("payout currency", 2)]
-	id := s.Payout(1+int64(s.draw("payout amount", 5000)), currency, s.draw("instant", 2) == 0)
+	units, instant := 1+int64(s.draw("payout amount", 5000)), s.draw("instant", 2) == 0
+	if !instant && s.draw("debit", 4) == 0 {
+		units = -units // Stripe takes what the balance lacks from the bank
+	}
+	id := s.Payout(units, currency, instant)
 	s.pause()
 	switch s.draw("payout ends", 4) {
 	case 0:
