@@ -141,7 +141,7 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 		}, []string{received, received}},
 		{"charge.succeeded", stripesim.Basil, func(s *stripeService) { // converted: the balance is in euros
 			s.sim.Pay(stripesim.Payment{Amount: 10000, Currency: "gbp"})
-		}, []string{"Receive: Debtors - DT 120.61 of " + payer + " → Stripe EUR - DT 111.29, Fees - DT 6.55"}},
+		}, []string{"Receive: Debtors - DT 122.42 of " + payer + " → Stripe EUR - DT 111.29, Fees - DT 6.65"}},
 		{"refund.created", stripesim.Basil, func(s *stripeService) { s.sim.Refund(before(s), 2500, false) },
 			[]string{received, "Pay: Stripe Clearing - DT 25 of " + payer + " → Debtors - DT 25"}},
 		{"charge.refunded", stripesim.V2020, func(s *stripeService) { s.sim.Refund(before(s), 2500, false) },
@@ -282,7 +282,7 @@ func TestStripePaymentWaitsForItsFee(t *testing.T) {
 	for _, line := range s.books() {
 		got = append(got, line)
 	}
-	want := []string{"Receive: Debtors - DT 120.61 of Unknown payer (stripe) → Stripe EUR - DT 111.29, Fees - DT 6.55"}
+	want := []string{"Receive: Debtors - DT 122.42 of Unknown payer (stripe) → Stripe EUR - DT 111.29, Fees - DT 6.65"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, s.ends(t))
 	}

@@ -52,8 +52,7 @@ func InsertStripeAccounts(t testing.TB, site *sandbox.Site) {
 			t.Fatal(err)
 		}
 	}
-	// The rate makes no exact half cents, which ERPNext's floats round either way.
-	rate := map[string]any{"name": "eur", "from_currency": "EUR", "to_currency": "USD", "exchange_rate": 1.083719, "date": "2020-01-01"}
+	rate := map[string]any{"name": "eur", "from_currency": "EUR", "to_currency": "USD", "exchange_rate": 1.1, "date": "2020-01-01"}
 	if err := site.Insert("Currency Exchange", rate); err != nil {
 		t.Fatal(err)
 	}
