@@ -220,3 +220,16 @@ func TestClosedPeriodByService(t *testing.T) {
 		}
 	}
 }
+
+// TestMoneyInsideAnOrderFindsIt books a refund that comes inside the snapshot of
+// its order for the order's customer, though nothing waits.
+func TestMoneyInsideAnOrderFindsIt(t *testing.T) {
+	s := startSheet(t, "gateways: {manual: {owner: shop, account: Cash - DT}}", func(*sandbox.Site) {})
+	s.sample(t, "shopify", "orders/create", "1", `"note_attributes": []`, `"note_attributes": [], "refunds": [{"id": 5, "transactions": [
+  {"id": 6, "order_id": 5551234567890, "kind": "refund", "status": "success", "gateway": "manual", "amount": "3.00", "currency": "USD"}]}]`)
+	s.settle(t)
+	refunds := s.documents("Payment Entry", "")
+	if len(refunds) != 1 || refunds[0]["party"] != "Ada Byron" {
+		t.Errorf("refunds %v; log:\n%s", refunds, s.log)
+	}
+}
