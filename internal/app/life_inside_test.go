@@ -4,12 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -148,7 +145,7 @@ func (o *shopOrder) say(topic string) {
 // inbox.
 type livesBench struct {
 	*deliverer
-	memory *mapMemory
+	memory *keys
 	site   *erpnext.Client
 }
 
@@ -159,7 +156,7 @@ func newLives(t *testing.T) *livesBench {
 		t.Fatal(err)
 	}
 	client := func(key string) *erpnext.Client {
-		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret("demo-"+key+"key", "demo-"+key+"secret"), Transport: inProcess{site}})
+		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret("demo-"+key+"key", "demo-"+key+"secret"), Transport: inMemory{site}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,11 +170,11 @@ func newLives(t *testing.T) *livesBench {
 		t.Fatal(err)
 	}
 	cfg := config.Config{Sheet: sheet, Shopify: config.Shopify{Secrets: []config.Secret{"s"}}}
-	b := &livesBench{deliverer: &deliverer{}, memory: &mapMemory{docs: map[string]event.Document{}, notes: map[string]string{}}, site: client("")}
+	b := &livesBench{deliverer: &deliverer{}, memory: &keys{docs: map[string]event.Document{}, notes: map[string]string{}}, site: client("")}
 	if b.sources, err = openSources(cfg, nil); err != nil {
 		t.Fatal(err)
 	}
-	if b.poster, err = newPoster(cfg, b.site, b.memory, Options{CustomersFresh: time.Hour}); err != nil {
+	if b.poster, err = newPoster(cfg, b.site, b.site, b.memory, Options{CustomersFresh: time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -230,60 +227,4 @@ func (b *livesBench) books(rt *rapid.T, id string) []string {
 	})
 	slices.Sort(list)
 	return append(list, "on account "+free.String())
-}
-
-// inProcess serves a handler without a network.
-type inProcess struct{ http.Handler }
-
-func (d inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body == nil {
-		r.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	d.ServeHTTP(w, r)
-	return w.Result(), nil
-}
-
-// mapMemory is a posting.Memory in maps.
-type mapMemory struct {
-	mu    sync.Mutex
-	docs  map[string]event.Document
-	notes map[string]string
-}
-
-func (m *mapMemory) Document(_ context.Context, doctype, key string) (event.Document, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	d, ok := m.docs[doctype+"|"+key]
-	return d, ok, nil
-}
-
-func (m *mapMemory) Remember(_ context.Context, _ string, docs ...event.Document) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, d := range docs {
-		m.docs[d.DocType+"|"+d.Key] = d
-	}
-	return nil
-}
-
-func (m *mapMemory) Forget(_ context.Context, doctype, key string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.docs, doctype+"|"+key)
-	return nil
-}
-
-func (m *mapMemory) Note(_ context.Context, name string) (string, bool, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.notes[name]
-	return v, ok, nil
-}
-
-func (m *mapMemory) SetNote(_ context.Context, name, value string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.notes[name] = value
-	return nil
 }
