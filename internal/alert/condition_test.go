@@ -86,6 +86,12 @@ func (k *kept) Save(_ context.Context, state string) error {
 	return nil
 }
 
+func (k *kept) written() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.writes
+}
+
 // A restart in the middle of a trouble is no new trouble: it is not told again,
 // its digest and its end know when it began and how much there was.
 func TestWhatIsUnderWaySurvivesARestart(t *testing.T) {
@@ -103,7 +109,8 @@ func TestWhatIsUnderWaySurvivesARestart(t *testing.T) {
 		}
 		m.Found(Condition{Kind: Disk, Bad: true, What: "512 MiB are left"})
 		time.Sleep(5 * time.Minute)
-		if store.writes == 0 {
+		synctest.Wait()
+		if store.written() == 0 {
 			t.Error("nothing was written down before the end: a process that is killed forgets it")
 		}
 		m.end(t)

@@ -133,7 +133,7 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if a.site, err = openSite(cfg, reg, o.Log, o.ERPNextTimeout); err != nil {
 		return fmt.Errorf("open ERPNext client: %w", err)
 	}
-	if a.poster, err = newPoster(cfg, a.site, a.inbox, o); err != nil {
+	if a.poster, err = newPoster(cfg, a.site, a.site, a.inbox, o); err != nil {
 		return err
 	}
 	a.registerInbox(reg, names(sources))
@@ -238,8 +238,10 @@ func credentials(e config.ERPNext) (erpnext.Credentials, error) {
 	return erpnext.KeySecret(key.Reveal(), secret.Reveal()), err
 }
 
-func newPoster(cfg config.Config, site *erpnext.Client, memory posting.Memory, o Options) (*posting.Poster, error) {
-	desks, err := openDesks(cfg, site)
+// newPoster makes the poster that reads its books by the client and works on the
+// site.
+func newPoster(cfg config.Config, client *erpnext.Client, site posting.Site, memory posting.Memory, o Options) (*posting.Poster, error) {
+	desks, err := openDesks(cfg, client)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +257,8 @@ func (a *App) openOperator(cfg config.Config, public handlers.PublicOptions, reg
 		Problems: a.inbox, Runs: starter{a.inbox, a.started}, Audit: a.inbox, Holds: a.inbox, Sources: slices.Sorted(maps.Keys(public.Sources)),
 		Rejected: doorkeeper{a.inbox, public},
 		Metrics:  promhttp.HandlerFor(reg, promhttp.HandlerOpts{}),
-		DocType:  []string{erpnext.DocCustomer, erpnext.DocSalesOrder, erpnext.DocPaymentEntry},
+		DocType:  erpnext.KeyedDocTypes(),
+		DryRun:   rehearsals{cfg: cfg, inbox: a.inbox, site: a.site},
 		DeskURL:  DeskURL(cfg.ERPNext.URL),
 	})
 	bound, err := bind(cfg.OperatorAddr)

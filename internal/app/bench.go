@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,8 +90,8 @@ func verifierOf(src *shopify.Source, body []byte) (func(context.Context, event.E
 	}
 	return func(ctx context.Context, ev event.Event) (event.Event, error) {
 		now := time.Now()
-		header := signed.Clone()
-		header.Set("X-Shopify-Webhook-Id", ev.ProviderID)
+		header := maps.Clone(signed) // reading it from the connection is the sender's time
+		header["X-Shopify-Webhook-Id"] = []string{ev.ProviderID}
 		opened, err := src.Open(ctx, header, body, now)
 		if err != nil {
 			return ev, err

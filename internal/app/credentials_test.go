@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
 	"github.com/ledgerhook/ledgerhook/internal/config"
+	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -77,4 +79,35 @@ func TestCredentialsFromFilesAreRotated(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOAuthOfARunningService books with an OAuth client whose access tokens are
+// short, and goes on when the operator authorises anew: the site forgets all
+// tokens, and the new refresh token stands in its file.
+func TestOAuthOfARunningService(t *testing.T) {
+	site, address := newSite(t, sandbox.Options{})
+	folder := t.TempDir()
+	authorise := func(refresh, secret string) {
+		t.Helper()
+		site.SetOAuth(sandbox.OAuthClient{ID: "ledgerhook", Secret: secret, RefreshToken: refresh, APIKey: "demo-key", Life: time.Second})
+		for name, text := range map[string]string{"refresh": refresh, "secret": secret} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	authorise("refresh of June", "hush")
+	s := startServiceOn(t, site, address, func(c *config.Config) {
+		c.ERPNext.APIKey, c.ERPNext.APISecret = config.SecretSource{}, config.SecretSource{}
+		c.ERPNext.OAuth = config.OAuth{
+			TokenURL: address + "/api/method/frappe.integrations.oauth2.get_token", ClientID: "ledgerhook",
+			RefreshToken: config.SecretFile(filepath.Join(folder, "refresh")), ClientSecret: config.SecretFile(filepath.Join(folder, "secret")),
+		}
+	})
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	authorise("a longer refresh of July", "another")
+	s.sample(t, "stripe", "charge.succeeded", "")
+	s.settle(t)
+	s.onceEach(t)
 }

@@ -28,7 +28,8 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 		ReadBooks:     posting.ReadBooks(site, wanted(s), fixedBooks(s, fields)),
 		Orders:        orderPolicy(s.Orders),
 		GuestCustomer: s.GuestCustomer, UnknownPayer: s.UnknownPayer, WaitForOrder: s.Payments.Wait(),
-		Fees: feePolicy(s), Gateways: map[string]posting.Owner{},
+		Fees: feePolicy(s), Gateways: map[string]posting.Gateway{},
+		StopUnderpaid: s.Payments.Underpayment == config.StopDifference, StopOverpaid: s.Payments.Overpayment == config.StopDifference,
 		Customers: posting.CustomerPolicy{
 			FromShop: s.Customers.FromShop == config.On, Update: customerUpdate(s.Customers.Update), OnePerGuest: s.Customers.OnePerGuest == config.On,
 		},
@@ -39,7 +40,7 @@ func desk(s config.Settings, sender config.Sender, fields formula.Fields, site *
 		d.WaitForFee = *s.Payments.FeeWait
 	}
 	for name, gateway := range s.Gateways {
-		d.Gateways[name] = posting.Owner(gateway.Owner)
+		d.Gateways[name] = posting.Gateway{Owner: posting.Owner(gateway.Owner), Provider: string(gateway.Provider)}
 	}
 	return d
 }
@@ -52,8 +53,12 @@ func tellsFees(s config.Sender) bool {
 
 // feePolicy is the sheet's. Without an account for them fees are not booked.
 func feePolicy(s config.Settings) posting.FeePolicy {
+	named := s.Accounts.Fees != ""
+	for _, gateway := range s.Gateways {
+		named = named || gateway.FeeAccount != ""
+	}
 	switch {
-	case s.Accounts.Fees == "" || s.Payments.Fees == config.FeeNone:
+	case !named || s.Payments.Fees == config.FeeNone:
 		return posting.FeesIgnored
 	case s.Payments.Fees == config.FeePayout:
 		return posting.FeesByPayout
@@ -96,7 +101,8 @@ func invoicing(i config.Invoicing) posting.Invoicing {
 func fixedBooks(s config.Settings, fields formula.Fields) mapping.Books {
 	b := mapping.Books{
 		Warehouse: s.Warehouse, Warehouses: s.Orders.Locations,
-		DutyAccount: s.Accounts.Duties, FeeAccount: s.Accounts.AdditionalFees, TipAccount: s.Accounts.Tips,
+		ExchangeAccount: s.Accounts.ExchangeDifference,
+		DutyAccount:     s.Accounts.Duties, FeeAccount: s.Accounts.AdditionalFees, TipAccount: s.Accounts.Tips,
 		NamingSeries: s.Orders.NamingSeries, BuyersPO: s.Orders.PONo == config.PONumberOfBuyer,
 		CustomerGroup: s.Customers.Group, Territory: s.Customers.Territory,
 		Customers: mapping.Customers{PriceList: s.Customers.PriceList, TaxCategory: s.Customers.TaxCategory},
@@ -142,6 +148,7 @@ func itemRules(s config.Settings) mapping.Items {
 func tillOf(s config.Settings) mapping.Till {
 	t := mapping.Till{
 		Clearing: map[string]map[string]string{}, Bank: s.Accounts.Bank, Fees: s.Accounts.Fees, Disputes: s.Accounts.Disputes, DisputeLosses: s.Accounts.DisputeLosses,
+		FeesOf: map[string]string{}, ModeOf: map[string]string{}, Mode: s.Payments.ModeOfPayment,
 	}
 	for provider, accounts := range s.Accounts.Clearing {
 		t.Clearing[provider] = accounts
@@ -158,8 +165,22 @@ func tillOf(s config.Settings) mapping.Till {
 		if len(gateway.Account) > 0 {
 			t.Clearing[name] = gateway.Account
 		}
+		ofGateway(t.FeesOf, name, gateway, gateway.FeeAccount)
+		ofGateway(t.ModeOf, name, gateway, gateway.ModeOfPayment)
 	}
 	return t
+}
+
+// ofGateway notes what a gateway has of its own, for the provider too whose
+// webhooks book its money: those do not know the shop's name of it.
+func ofGateway(all map[string]string, name string, gateway config.Gateway, own string) {
+	if own == "" {
+		return
+	}
+	all[name] = own
+	if gateway.Provider != "" && gateway.Owner != config.OwnerShop {
+		all[string(gateway.Provider)] = own
+	}
 }
 
 // extraOf lets the sheet's expressions fill further fields.

@@ -6,20 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 )
 
 // Doctor checks everything that can be wrong before the first event: the site,
@@ -38,7 +34,7 @@ func Doctor(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) 
 	}
 	findings = append(findings, inboxChecks(cfg.DatabasePath)...)
 	findings = append(findings, stripeChecks(ctx, cfg)...)
-	findings = append(findings, paypalChecks(ctx, cfg.PayPal)...)
+	findings = append(findings, paypalChecks(ctx, cfg)...)
 	findings = append(findings, alertChecks(cfg)...)
 	if err := printFindings(out, findings, asJSON); err != nil {
 		return err
@@ -143,67 +139,6 @@ func diskCheck(free uint64) erpnext.Finding {
 	}
 	f.Text = fmt.Sprintf("%d MiB free where the inbox is", free>>20)
 	f.Fix = "make room, or lower LEDGERHOOK_RETENTION: a full disk makes the service refuse webhooks"
-	return f
-}
-
-const paypalTimeout = 20 * time.Second
-
-func paypalChecks(ctx context.Context, p config.PayPal) []erpnext.Finding {
-	const name = "paypal"
-	switch {
-	case p.WebhookID == "":
-		return nil
-	case p.ClientID == "":
-		return []erpnext.Finding{{
-			Name: name, Status: erpnext.Warn,
-			Text: "on without API credentials: the signature covers a checksum of the body only, so a forged amount could pass",
-			Fix:  "set LEDGERHOOK_PAYPAL_CLIENT_ID and _CLIENT_SECRET of the REST app: every amount is then read back before it is booked",
-		}}
-	}
-	err := paypalToken(ctx, p)
-	if err == nil {
-		return []erpnext.Finding{{Name: name, Status: erpnext.OK, Text: p.Mode + ": the API takes the credentials"}}
-	}
-	return []erpnext.Finding{paypalFailure(p.Mode, err)}
-}
-
-// paypalToken asks for an access token and forgets it.
-func paypalToken(ctx context.Context, p config.PayPal) error {
-	base := p.APIURL
-	if base == "" {
-		base = map[string]string{"live": "https://api-m.paypal.com", "sandbox": "https://api-m.sandbox.paypal.com"}[p.Mode]
-	}
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{
-		Timeout:       paypalTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	})
-	c := clientcredentials.Config{
-		ClientID: p.ClientID, ClientSecret: p.ClientSecret.Reveal(),
-		TokenURL: strings.TrimRight(base, "/") + "/v1/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
-	}
-	_, err := c.Token(ctx)
-	return err
-}
-
-// paypalFailure says why there was no token, without the error's own words: it
-// repeats what PayPal answered.
-func paypalFailure(mode string, err error) erpnext.Finding {
-	f := erpnext.Finding{
-		Name: "paypal", Status: erpnext.Fail, Text: "PayPal's API was not reached",
-		Fix: "let this machine call PayPal's API over HTTPS; payments wait until it can",
-	}
-	refused, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok || refused.Response == nil {
-		return f
-	}
-	switch code := refused.Response.StatusCode; {
-	case code == http.StatusUnauthorized || code == http.StatusBadRequest:
-		f.Text = mode + ": the API does not know the client id and secret"
-		f.Fix = "take both from the REST app that owns the webhook; live and sandbox apps differ (LEDGERHOOK_PAYPAL_MODE)"
-	default:
-		f.Text = fmt.Sprintf("%s: the API answered %d", mode, code)
-		f.Fix = "try again later; payments wait meanwhile"
-	}
 	return f
 }
 

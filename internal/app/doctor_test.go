@@ -18,6 +18,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
+	"github.com/ledgerhook/ledgerhook/internal/source/paypal/paypalsim"
 	"github.com/ledgerhook/ledgerhook/internal/source/stripe/stripesim"
 )
 
@@ -43,10 +44,14 @@ func newStripe(t *testing.T, faults ...stripesim.Fault) string {
 	return server.URL
 }
 
-// newTokens is PayPal's token endpoint.
+// newTokens is PayPal's token endpoint, and a webhook that sends everything.
 func newTokens(t *testing.T, status int) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v1/notifications/webhooks/"+webhookID && r.Header.Get("Authorization") == "Bearer canary-token" {
+			fmt.Fprint(w, `{"url":"https://hooks.example.com/webhooks/paypal","event_types":[{"name":"*"}]}`)
+			return
+		}
 		if id, secret, _ := r.BasicAuth(); r.URL.Path != "/v1/oauth2/token" || id != "canary-id" || secret != "canary-secret" {
 			t.Errorf("asked %s as %q", r.URL.Path, id)
 		}
@@ -94,7 +99,7 @@ func TestDoctorOfAWellService(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "stripe", "paypal", "slack"} {
+	for _, name := range []string{"reach", "key field: Sales Order", "clearing: paypal", "clearing: stripe", "inbox", "stripe", "paypal", "paypal webhook", "slack"} {
 		if found[name].Status != erpnext.OK {
 			t.Errorf("%s: %+v", name, found[name])
 		}
@@ -283,5 +288,61 @@ func TestSetup(t *testing.T) {
 	}
 	if found, err := diagnose(t, cfg); err != nil || found["fallback item"].Status != erpnext.OK {
 		t.Errorf("%v, %+v", err, found["fallback item"])
+	}
+}
+
+// TestDoctorOfPayPal looks at the webhook of each source, at a simulated PayPal.
+func TestDoctorOfPayPal(t *testing.T) {
+	sim := paypalsim.New(paypalsim.Options{ClientID: "canary-id", ClientSecret: "canary-secret", WebhookID: webhookID})
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	cfg := wellConfig(t)
+	cfg.PayPal.APIURL = server.URL
+	look := func(check, status, says string) {
+		t.Helper()
+		found, _ := diagnose(t, cfg) //nolint:errcheck // one finding counts here
+		if f := found[check]; f.Status != status || !strings.Contains(f.Text+f.Fix, says) {
+			t.Errorf("%s: %+v does not say %q", check, f, says)
+		}
+	}
+	look("paypal webhook", erpnext.OK, "/webhooks/paypal")
+	sim.Subscribe("PAYMENT.CAPTURE.COMPLETED", "PAYMENT.CAPTURE.REFUNDED")
+	look("paypal webhook", erpnext.Warn, "PAYMENT.CAPTURE.REVERSED, PAYMENT.SALE.COMPLETED")
+	sim.Fail(paypalsim.Fault{Path: "/v1/notifications/", Status: 403})
+	look("paypal", erpnext.OK, "takes the credentials")
+	look("paypal webhook", erpnext.Warn, "not looked at")
+	sim.Heal()
+	cfg.PayPal.WebhookID = "1TE00000ST000000X"
+	look("paypal webhook", erpnext.Fail, "no webhook of this id")
+	cfg.PayPal.WebhookID = "WEBHOOK_ID"
+	look("paypal", erpnext.Fail, "simulator")
+}
+
+// TestDoctorOfASheetsPayPal tries the credentials that the sheet names.
+func TestDoctorOfASheetsPayPal(t *testing.T) {
+	sim := paypalsim.New(paypalsim.Options{ClientID: "canary-id", ClientSecret: "canary-secret", WebhookID: webhookID})
+	server := httptest.NewServer(sim)
+	t.Cleanup(server.Close)
+	_, site := newSite(t, sandbox.Options{})
+	sheet := filepath.Join(t.TempDir(), "sheet.yaml")
+	if err := os.WriteFile(sheet, []byte("sources:\n  acme:\n    provider: paypal\n    webhook_id: "+webhookID+"\n    client_id: canary-id\n    client_secret_env: ACME_PAYPAL\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("LEDGERHOOK_PAYPAL_API_URL", server.URL)
+	t.Setenv("LEDGERHOOK_ERPNEXT_URL", site)
+	t.Setenv("LEDGERHOOK_ERPNEXT_API_KEY", "demo-key")
+	t.Setenv("LEDGERHOOK_ERPNEXT_API_SECRET", "demo-secret")
+	t.Setenv("LEDGERHOOK_SHEET", sheet)
+	for secret, want := range map[string]string{"canary-secret": erpnext.OK, "canary-old": erpnext.Fail} {
+		t.Setenv("ACME_PAYPAL", secret)
+		cfg, err := config.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.DatabasePath = filepath.Join(t.TempDir(), "inbox.db")
+		found, _ := diagnose(t, cfg) //nolint:errcheck // one finding counts here
+		if f := found["acme"]; f.Status != want {
+			t.Errorf("with %s: %+v", want, f)
+		}
 	}
 }

@@ -246,7 +246,7 @@ func TestScannersRaiseNoAlert(t *testing.T) {
 // to come again.
 func TestInboxThatFailsIsUnavailable(t *testing.T) {
 	s := startService(t, sandbox.Options{}, nil)
-	db, err := sql.Open("sqlite", s.cfg.DatabasePath)
+	db, err := sql.Open("sqlite", "file:"+s.cfg.DatabasePath+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

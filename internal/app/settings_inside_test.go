@@ -13,18 +13,18 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/rs/zerolog"
 	"github.com/shopspring/decimal"
 )
 
 // unread are settings that are accepted and that nothing reads yet, each with
 // who is to wire or refuse it. The list may only get shorter.
 var unread = []string{
-	"accounts.exchange_difference",                                                                     // payments: needs a field of the till
-	"payments.order_refs", "payments.underpayment", "payments.overpayment", "payments.mode_of_payment", // payments
+	"accounts.exchange_difference",                                              // payments: needs a field of the till
+	"payments.underpayment", "payments.overpayment", "payments.mode_of_payment", // payments
 	"gateways.NAME.provider", "gateways.NAME.mode_of_payment", "gateways.NAME.fee_account", // payments
 	"orders.delivery_notes", "orders.invoices", "orders.credit_notes", // deliveries and invoices
 	"fields.delivery_note", "fields.sales_invoice", // likewise
-	"sources.NAME.livemode", "sources.NAME.account", // Stripe
 }
 
 // TestEverySettingIsRead changes each setting of the sheet, one at a time, and
@@ -73,6 +73,8 @@ func wrought(t *testing.T, s config.Settings) string {
 		dump(&out, reflect.ValueOf(values))
 	}
 	dump(&out, reflect.ValueOf(wanted(effective)))
+	watched := config.Config{Sheet: sheet, Shopify: config.Shopify{Secrets: []config.Secret{"s"}}}
+	dump(&out, reflect.ValueOf(newWatch(watched, nil, nil, nil, zerolog.Nop()).silence))
 	for _, sender := range []config.Sender{
 		{Name: "shop", Provider: config.ProviderShopify, Secrets: []config.Secret{"s"}},
 		{Name: "shop", Provider: config.ProviderStripe, Secrets: []config.Secret{"s"}, APIKey: "k"},

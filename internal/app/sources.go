@@ -45,7 +45,7 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 	default:
 		return paypal.New(paypal.Options{
 			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
-			Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
+			Merchant: s.Merchant, Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
 		})
 	}
 }

@@ -25,6 +25,7 @@ func TestAStopThatHangsIsBrokenOff(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, errStopBound) || took != 35*time.Second {
 			t.Errorf("after %v: %v", took, err)
 		}
+		synctest.Wait()
 		if !slices.Equal(ended, []string{"listener"}) || a.Ready(t.Context()) == nil {
 			t.Errorf("ended %v, or it is still ready", ended)
 		}

@@ -200,7 +200,7 @@ func (b *stripeBench) open(rt *rapid.T, o stripesim.Options) {
 	if err != nil {
 		rt.Fatal(err)
 	}
-	poster, err := newPoster(b.cfg, b.site, b.memory, Options{Log: zerolog.Nop(), CustomersFresh: time.Hour})
+	poster, err := newPoster(b.cfg, b.site, b.site, b.memory, Options{Log: zerolog.Nop(), CustomersFresh: time.Hour})
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -20,6 +20,8 @@ const (
 	watchEvery = time.Minute
 	// matchedLately is for how long a secret counts as in use.
 	matchedLately = 24 * time.Hour
+	// grace is what an event may wait beyond a wait that the sheet allows.
+	grace = 10 * time.Minute
 	// watchNote is where the watch keeps what no event tells.
 	watchNote = "watch"
 )
@@ -47,6 +49,7 @@ type watch struct {
 	backlog time.Duration            // 0 = an event may wait for ever
 	least   int64                    // bytes that must be free
 	silence map[string]time.Duration // by source; 0 = it may be silent for ever
+	patient map[string]time.Duration // by source: how long a payment may wait for its order or fee
 
 	mu      sync.Mutex
 	memory  watchMemory
@@ -63,13 +66,14 @@ func newWatch(cfg config.Config, inbox watched, tell func(alert.Condition), free
 	w := &watch{
 		inbox: inbox, tell: tell, free: free, log: log, now: time.Now,
 		waits:   event.Waits{Lease: worker.DefaultLease, Retry: worker.LongestPause},
-		backlog: cfg.Alerts.Backlog, least: cfg.Alerts.DiskFree, silence: map[string]time.Duration{},
+		backlog: cfg.Alerts.Backlog, least: cfg.Alerts.DiskFree, silence: map[string]time.Duration{}, patient: map[string]time.Duration{},
 		memory: watchMemory{Known: map[string]time.Time{}, Slots: map[string]map[string]time.Time{}},
 	}
 	for _, sender := range cfg.Senders() {
 		s := cfg.Sheet.For(sender.Name)
 		w.silence[sender.Name] = *s.NoEventsAfter
-		w.waits.Document = max(w.waits.Document, s.Payments.Wait(), *s.Payments.FeeWait)
+		w.patient[sender.Name] = max(s.Payments.Wait(), *s.Payments.FeeWait)
+		w.waits.Document = max(w.waits.Document, w.patient[sender.Name])
 	}
 	w.waits.Document += worker.LongestPause // and what a document without a deadline waits for
 	return w
@@ -131,7 +135,8 @@ func (w *watch) lookAtBacklog(ctx context.Context) error {
 		if by := held[source]; by != "" {
 			what += "; " + by
 		}
-		w.tell(alert.Condition{Kind: alert.Backlog, Source: source, Bad: waits && w.now().Sub(oldest) > w.backlog, What: what, Since: oldest})
+		longest := max(w.backlog, w.patient[source]+grace)
+		w.tell(alert.Condition{Kind: alert.Backlog, Source: source, Bad: waits && w.now().Sub(oldest) > longest, What: what, Since: oldest})
 	}
 	return nil
 }

@@ -117,6 +117,10 @@ func TestTheWatchTellsOfABacklogByAge(t *testing.T) {
 	if _, told := b.found["backlog_age shopify"]; !told {
 		t.Error("nobody is told that it is over")
 	}
+	// The sheet lets Stripe's payments wait for 30 hours: that is no backlog.
+	in.stats.OldestPending = map[string]time.Time{"stripe": noon}
+	wantBad(t, b.bad(t, noon.Add(30*time.Hour)))
+	wantBad(t, b.bad(t, noon.Add(31*time.Hour)), "backlog_age stripe")
 }
 
 // A source that never sent anything is silent since it is known, also after a

@@ -44,6 +44,11 @@ type Order struct {
 	// the buyer was shown and differs from the shop's: the two give the rate.
 	ShopTotal *money.Amount
 
+	// ShownTotal is Total in what the buyer was shown, set when Currency is the
+	// shop's own money and the buyer was shown another: a transaction may be told
+	// of in either.
+	ShownTotal *money.Amount
+
 	TaxesIncluded bool // line, shipping, duty and fee prices contain their tax
 	Customer      *Party
 	BillTo        *Address
@@ -310,6 +315,9 @@ type Dispute struct {
 	Provider  string
 	// Movements are what the dispute has done to the balance so far.
 	Movements []Settlement
+	// Elsewhere says that other events move the disputed money, as refunds: the
+	// dispute has moved what Movements say and nothing else, and holds nothing.
+	Elsewhere bool
 }
 
 // Payout is money that a provider sends to the merchant's bank.

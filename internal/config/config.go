@@ -164,14 +164,14 @@ func (p *parser) parse(e environment) Config {
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
 			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
-			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeAPIURL),
+			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeApiURL),
 		},
 		PayPal: PayPal{
 			WebhookID:    e.PaypalWebhookID,
 			ClientID:     e.PaypalClientID,
 			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}),
 			Mode:         p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
-			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalAPIURL),
+			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
 			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
 		},
 		BodyKeys:        p.bodyKeys(SecretSource{"BODY_KEYS", e.BodyKeys, e.BodyKeysFile}),

@@ -53,6 +53,14 @@ func TestLoadDefaults(t *testing.T) {
 	}
 }
 
+func TestProvidersAddressesCanBeOverridden(t *testing.T) {
+	setenv(t, with(good(), "PAYPAL_API_URL", "http://127.0.0.1:1/", "STRIPE_API_URL", "http://127.0.0.1:2", "STRIPE_SECRETS", "whsec_x", "PAYPAL_WEBHOOK_ID", "1TE00000ST000000W"))
+	cfg, err := config.Load()
+	if err != nil || cfg.PayPal.APIURL != "http://127.0.0.1:1" || cfg.Stripe.APIURL != "http://127.0.0.1:2" {
+		t.Errorf("PayPal at %q, Stripe at %q: %v", cfg.PayPal.APIURL, cfg.Stripe.APIURL, err)
+	}
+}
+
 func TestHeartbeatIsOffOrAtLeastASecondApart(t *testing.T) {
 	for text, want := range map[string]time.Duration{"0": 0, "1s": time.Second, "5m": 5 * time.Minute} {
 		setenv(t, with(good(), "HEARTBEAT", text))

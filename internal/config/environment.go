@@ -56,7 +56,7 @@ type environment struct {
 	StripeSecrets       string `split_words:"true" desc:"endpoint signing secrets (whsec_…), comma separated"`
 	StripeAPIKey        string `split_words:"true" desc:"to read fees, conversions and what events leave out"`
 	StripeAPIKeyFile    string `split_words:"true"`
-	StripeAPIURL        string `split_words:"true" desc:"for tests"`
+	StripeApiURL        string `split_words:"true" desc:"for tests"` // not API: the words of the name are STRIPE_API_URL
 	StripeSecretsFile   string `split_words:"true"`
 
 	PaypalWebhookID        string `split_words:"true" desc:"id of the webhook in the REST app"`
@@ -64,7 +64,7 @@ type environment struct {
 	PaypalClientSecret     string `split_words:"true"`
 	PaypalClientSecretFile string `split_words:"true"`
 	PaypalMode             string `split_words:"true" default:"live" desc:"live or sandbox"`
-	PaypalAPIURL           string `split_words:"true" desc:"for tests"`
+	PaypalApiURL           string `split_words:"true" desc:"for tests"` // not API: the words of the name are PAYPAL_API_URL
 	PaypalRootsFile        string `split_words:"true" desc:"extra trust anchors and intermediates, PEM"`
 
 	SlackWebhookURL     string `split_words:"true" desc:"alerts to Slack"`

@@ -44,7 +44,7 @@ type Source struct {
 	ClientSecretFile string     `yaml:"client_secret_file" desc:"PayPal: file with the client secret."`
 	ClientSecretEnv  string     `yaml:"client_secret_env" desc:"PayPal: environment variable with the client secret."`
 	Mode             PayPalMode `yaml:"mode" desc:"PayPal: live or sandbox. live when it is not said."`
-	Merchant         string     `yaml:"merchant" desc:"Shopify: the shop's address (acme.myshopify.com); PayPal: the merchant id. Events of another are refused."`
+	Merchant         string     `yaml:"merchant" desc:"Shopify: the shop's address (acme.myshopify.com); PayPal: the merchant id, or the account's e-mail address. Events of another are refused."`
 
 	Settings `yaml:",inline"`
 }

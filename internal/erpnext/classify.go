@@ -273,6 +273,12 @@ func transportFault(op string, err error) *fault.Error {
 	return f
 }
 
+// Causes of a request that never left.
+const (
+	causeNoHost  = "the host name was not found"
+	causeRefused = "connection refused"
+)
+
 func transportCause(err error) string {
 	var (
 		dns       *net.DNSError
@@ -284,9 +290,9 @@ func transportCause(err error) string {
 	)
 	switch {
 	case errors.As(err, &dns):
-		return "the host name was not found"
+		return causeNoHost
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
+		return causeRefused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "the connection was reset"
 	case errors.As(err, &authority), errors.As(err, &host), errors.As(err, &invalid):

@@ -214,6 +214,7 @@ func TestClassify(t *testing.T) {
 		{"no rate", creating, 417, errorBody("ValidationError", "", "Exchange Rate is mandatory. Maybe Currency Exchange record is not created for EUR to USD."), fault.Rejected, "ValidationError: no exchange rate", ""},
 		{"credit limit", submitting, 417, errorBody("ValidationError", "", "Credit limit has been crossed for customer Ann Lee (100.0/50.0)"), fault.Rejected, "ValidationError: credit limit", ""},
 		{"books frozen", submitting, 417, errorBody("ValidationError", "", "You are not authorized to add or update entries before 2026-01-01"), fault.Rejected, "ValidationError: the books are frozen for this date", ""},
+		{"year closed with a voucher", submitting, 417, errorBody("ValidationError", "", "Books have been closed till the period ending on 12-31-2025"), fault.Rejected, "ValidationError: " + causeClosed, ""},
 		{"no bank reference", submitting, 417, errorBody("ValidationError", "", "Reference No and Reference Date is mandatory for Bank transaction"), fault.Rejected, "ValidationError: no bank reference", ""},
 		{"no delivery date", creating, 417, errorBody("ValidationError", "", "Please enter Delivery Date"), fault.Rejected, "ValidationError: no delivery date", ""},
 		{"delivered before it is ordered", creating, 417, errorBody("ValidationError", "", "Expected Delivery Date should be after Sales Order Date"), fault.Rejected, "ValidationError: delivery before order date", ""},
@@ -227,6 +228,7 @@ func TestClassify(t *testing.T) {
 		{"the field exists", request{op: "erpnext.create Custom Field", verb: http.MethodPost, doctype: "Custom Field", write: true}, 417, errorBody("ValidationError", "", "A field with the name <strong>custom_x</strong> already exists in Sales Order"), fault.Duplicate, "ValidationError: the field exists", ""},
 		{"amended too early", amending, 417, errorBody("ValidationError", "", "SAL-ORD-1 cannot be amended because it is not cancelled"), fault.Rejected, "ValidationError: the amended document is not cancelled", ""},
 		{"something disabled", creating, 417, errorBody("ValidationError", "", "Item OLD-1 is disabled"), fault.Rejected, "ValidationError: something is disabled", ""},
+		{"books closed", submitting, 417, errorBody("ValidationError", "", "Books have been closed till the period ending on 31-12-2025"), fault.Rejected, "ValidationError: the books are closed for this date", ""},
 		{"class that is no name", creating, 417, `{"exc_type":"Ann Lee <a@b.test>"}`, fault.Rejected, "status 417", ""},
 	}
 	without := maps.Clone(rules)

@@ -485,10 +485,11 @@ func everyCall(ctx context.Context, c *Client) map[string]error {
 		"create": c.Create(ctx, DocCustomer, Customer{CustomerName: "Ann Lee"}, nil),
 		"submit": c.Submit(ctx, DocSalesOrder, "S", nil),
 		"cancel": c.Cancel(ctx, DocSalesOrder, "S"),
-		"update": c.Update(ctx, DocCustomer, "Ann Lee", map[string]any{"a": 1}, nil),
-		"list":   c.List(ctx, Query{DocType: DocCustomer, Filters: map[string]any{"name": "Ann Lee"}}, &[]Stored{}),
-		"call":   c.Call(ctx, http.MethodGet, "my.method", map[string]string{"q": "Ann Lee"}, nil),
-		"find":   find, "ensure": ensure,
+		"update": c.Update(ctx, DocCustomer, "Ann Lee", map[string]any{"a": 1}, nil), "set": c.Update(ctx, DocCustomer, "Ann.html", map[string]any{"a": 1}, nil),
+		"delete": c.Delete(ctx, DocCustomer, "Ann Lee"), "comment": c.Comment(ctx, DocSalesOrder, "S", "Ann Lee"),
+		"list": c.List(ctx, Query{DocType: DocCustomer, Filters: map[string]any{"name": "Ann Lee"}}, &[]Stored{}),
+		"call": c.Call(ctx, http.MethodGet, "my.method", map[string]string{"q": "Ann Lee"}, nil),
+		"find": find, "ensure": ensure,
 	}
 }
 

@@ -215,6 +215,9 @@ func (c *Client) putOff(err error) error {
 	switch fault.KindOf(err) {
 	case fault.Network, fault.Timeout, fault.Unavailable:
 		f := *fault.As(err)
+		if f.Cause == causeNoHost || f.Cause == causeRefused {
+			return err // it never left
+		}
 		f.RetryAfter = max(f.RetryAfter, c.http.Timeout)
 		return &f
 	default:

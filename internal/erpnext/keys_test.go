@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -290,11 +292,16 @@ func TestAnUnknownOutcomeIsPutOff(t *testing.T) {
 		body   string
 		want   time.Duration
 	}{
-		{0, "", defaultTimeout}, {504, page, defaultTimeout}, {500, errorBody("QueryDeadlockError", ""), 0}, {417, errorBody("MandatoryError", ""), 0},
+		{-1, "", 0}, {0, "", defaultTimeout}, {504, page, defaultTimeout}, {500, errorBody("QueryDeadlockError", ""), 0}, {417, errorBody("MandatoryError", ""), 0},
 	} {
 		for _, weak := range []bool{true, false} {
 			b := &book{noKeyField: weak, create: func(map[string]any) (int, string) { return c.status, c.body }}
-			_, err := offline(t, b.RoundTrip).Ensure(t.Context(), DocCustomer, "k", map[string]any{}, nil)
+			_, err := offline(t, func(r *http.Request) (*http.Response, error) {
+				if c.status < 0 && strings.HasPrefix(r.URL.Path, "/api/resource/") {
+					return nil, fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+				}
+				return b.RoundTrip(r)
+			}).Ensure(t.Context(), DocCustomer, "k", map[string]any{}, nil)
 			want := time.Duration(0)
 			if weak {
 				want = c.want

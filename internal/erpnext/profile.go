@@ -40,6 +40,7 @@ type Profile struct {
 	FallbackItem      string
 	ReceivableAccount string
 	RoundOffAccount   string
+	ExchangeAccount   string // what conversions gain or lose
 	ShippingAccount   string
 	TaxAccount        string
 	IncomeAccount     string
@@ -77,6 +78,7 @@ type company struct {
 	Cash           string `json:"default_cash_account"`
 	Income         string `json:"default_income_account"`
 	RoundOff       string `json:"round_off_account"`
+	Exchange       string `json:"exchange_gain_loss_account"`
 	RoundOffCenter string `json:"round_off_cost_center"`
 }
 
@@ -94,6 +96,7 @@ func (d *discovery) company(ctx context.Context) error {
 		CostCenter:        first(d.wanted.CostCenter, c.CostCenter, c.RoundOffCenter),
 		ReceivableAccount: c.Receivable,
 		RoundOffAccount:   first(d.wanted.RoundOffAccount, c.RoundOff),
+		ExchangeAccount:   c.Exchange,
 		IncomeAccount:     c.Income,
 		ShippingAccount:   first(d.wanted.ShippingAccount, c.Income),
 		BankAccount:       first(c.Bank, c.Cash),

@@ -105,8 +105,8 @@ type Outcome struct {
 	Detail    string // the far side's own words; private, kept with the attempt
 	DocType   string // what the failed call was about, else ""
 	Exchanges []Exchange
-	WaitsFor  string // result "waiting": the document key whose posting wakes it
-	Free      bool   // the attempt is not counted: nothing was tried (breaker, shutdown)
+	WaitsFor  []string // result "waiting": the document keys of which any one, when it is posted, wakes it
+	Free      bool     // the attempt is not counted: nothing was tried (breaker, shutdown)
 	Documents []Document
 	// Traces name whom the event mentions, for a later request about personal
 	// data. The inbox keeps digests of them; none = nobody looked.

@@ -148,7 +148,7 @@ type Error struct {
 	Hint       string        // what a person can do about it
 	Detail     string        // the far side's own words; private
 	RetryAfter time.Duration // what the far side asked for; 0 when it did not
-	WaitsFor   string        // Kind Waiting: the document key whose posting wakes the event
+	WaitsFor   []string      // Kind Waiting: the document keys of which any one, when it is posted, wakes the event
 	Err        error         // the underlying error; must be free of secrets
 }
 

@@ -33,12 +33,19 @@ type Documents interface {
 	Document(ctx context.Context, doctype, key string) (event.Document, bool, error)
 }
 
+// DryRun tells what an event would lead to, and changes nothing.
+type DryRun interface {
+	// DryRun gives the view to be answered as JSON.
+	DryRun(ctx context.Context, id string) (any, error)
+}
+
 // OperatorOptions configures the operator's listener.
 type OperatorOptions struct {
 	Ready     Readiness
 	Metrics   http.Handler
 	Events    Events
 	Documents Documents
+	DryRun    DryRun
 	Problems  Problems
 	Runs      Runs
 	Audit     Audit
@@ -79,6 +86,7 @@ func (o OperatorOptions) routes(r chi.Router) {
 	r.Get("/api/v1/events/{id}", events.show)
 	r.Post("/api/v1/events/{id}/replay", events.replay)
 	r.Post("/api/v1/events/{id}/dismiss", events.dismiss)
+	r.Post("/api/v1/events/{id}/dry-run", events.dryRun)
 	r.Get("/api/v1/documents", events.document)
 
 	runs := &runAPI{o}
@@ -335,6 +343,15 @@ func (a *eventAPI) replay(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "pending", "event": id})
+}
+
+func (a *eventAPI) dryRun(w http.ResponseWriter, r *http.Request) {
+	view, err := a.DryRun.DryRun(r.Context(), chi.URLParam(r, "id"))
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, view)
 }
 
 func (a *eventAPI) dismiss(w http.ResponseWriter, r *http.Request) {

@@ -76,10 +76,29 @@ func newDesk(token string, desk *fakeDesk) (http.Handler, *fakeEvents) {
 		Ready:   readyFunc(func(context.Context) error { return nil }),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
 		Events:  events, Documents: events, Token: token, Sources: []string{"shopify", "stripe"},
-		Problems: desk, Runs: desk, Audit: desk, Rejected: desk, Holds: desk,
+		Problems: desk, Runs: desk, Audit: desk, Rejected: desk, Holds: desk, DryRun: dryRunFunc(func(id string) (any, error) {
+			if id != "ev_a" {
+				return nil, fault.New(fault.NotFound, "fake", "no such event")
+			}
+			return map[string]any{"documents": []map[string]any{{"doctype": "Sales Order", "same": true}}, "steps": []map[string]any{{"action": "submit"}}, "note": "as it is"}, nil
+		}),
 		DocType: []string{"Sales Order", "Payment Entry"},
 		DeskURL: func(doctype, name string) string { return "https://erp.example.com/" + doctype + "/" + name },
 	}), events
+}
+
+type dryRunFunc func(id string) (any, error)
+
+func (f dryRunFunc) DryRun(_ context.Context, id string) (any, error) { return f(id) }
+
+func TestDryRunOfAnEvent(t *testing.T) {
+	h, _ := newDesk("", &fakeDesk{})
+	if w := ask(h, "POST", "/api/v1/events/ev_a/dry-run", ""); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"action":"submit"`) {
+		t.Errorf("dry run = %d %s", w.Code, w.Body)
+	}
+	if w := ask(h, "POST", "/api/v1/events/ev_x/dry-run", ""); w.Code != http.StatusNotFound {
+		t.Errorf("dry run of no event = %d %s", w.Code, w.Body)
+	}
 }
 
 func ask(h http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {

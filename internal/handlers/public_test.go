@@ -282,6 +282,57 @@ func TestLargeBodiesAtOnceAreBounded(t *testing.T) {
 	}
 }
 
+// Behind a trusted proxy every client has its own bound; without one the proxy
+// itself is the client.
+func TestRequestsOfOneClientAreBounded(t *testing.T) {
+	const each = 256
+	release, started := make(chan struct{}), make(chan struct{})
+	s := newService(t, func(o *handlers.PublicOptions) {
+		o.TrustedProxies = []string{"192.0.2.0/24"}
+		o.Sources["shopify"] = &fakeSource{func(h http.Header, body []byte) (event.Event, error) {
+			if h.Get("X-Wait") != "" {
+				started <- struct{}{}
+				<-release
+			}
+			return event.Event{ProviderID: "e1", Topic: "orders/create", SecretSlot: "1", Body: body}, nil
+		}}
+	})
+	codes := make(chan int, each)
+	for range each {
+		go func() {
+			codes <- s.do("POST", "/webhooks/shopify", "{}", "X-Forwarded-For", "203.0.113.9", "X-Wait", "1").Code
+		}()
+		<-started
+	}
+	if w := s.do("POST", "/webhooks/shopify", "{}", "X-Forwarded-For", "203.0.113.9"); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
+		t.Errorf("one request too many got %d", w.Code)
+	}
+	if w := s.do("POST", "/webhooks/shopify", "{}", "X-Forwarded-For", "203.0.113.10"); w.Code != http.StatusOK {
+		t.Errorf("another client got %d", w.Code)
+	}
+	close(release)
+	for range each {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("a request within the bound got %d", code)
+		}
+	}
+	if w := s.do("POST", "/webhooks/shopify", "{}", "X-Forwarded-For", "203.0.113.9"); w.Code != http.StatusOK {
+		t.Errorf("after them the client got %d", w.Code)
+	}
+}
+
+// A flood of like answers does not flood the log.
+func TestLikeRequestsAreSummedUp(t *testing.T) {
+	s := newService(t, nil)
+	for range 500 {
+		s.do("POST", "/webhooks/shopify", "{}") // but the first all are duplicates
+		s.do("POST", "/webhooks/nobody", "{}")
+	}
+	if n := strings.Count(s.log.String(), "\n"); n > 50 || n < 30 {
+		t.Errorf("%d lines of a thousand requests", n)
+	}
+}
+
 // slowBody gives all but its last byte, then waits.
 type slowBody struct {
 	size, given int

@@ -27,6 +27,7 @@ type Books struct {
 	FallbackItem  string // non-stock item for lines without a known SKU
 
 	RoundOffAccount string
+	ExchangeAccount string // what conversions gain or lose
 	ShippingAccount string
 	TaxAccount      string
 	IncomeAccount   string

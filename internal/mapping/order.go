@@ -95,13 +95,18 @@ func (b Books) poNo(o commerce.Order) string {
 }
 
 // conversionRate is the shop's own rate between what the buyer was shown and
-// the company's currency, so that the base total is the shop's total. Without
-// one it is left to ERPNext's records.
+// the company's currency, so that the base total is the shop's total. An order
+// of nothing has none, and any will do. Without one it is left to ERPNext's
+// records.
 func (b Books) conversionRate(o commerce.Order) erpnext.Number {
 	switch {
 	case o.Currency == b.Currency:
 		return erpnext.Num(decimal.NewFromInt(1))
-	case o.ShopTotal == nil || o.ShopTotal.Currency() != b.Currency || o.Total.IsZero():
+	case o.ShopTotal == nil || o.ShopTotal.Currency() != b.Currency:
+		return erpnext.Number{}
+	case o.Total.IsZero() && o.ShopTotal.IsZero():
+		return erpnext.Num(decimal.NewFromInt(1))
+	case o.Total.IsZero():
 		return erpnext.Number{}
 	}
 	return erpnext.Num(o.ShopTotal.Value().DivRound(o.Total.Value(), rateDigits))

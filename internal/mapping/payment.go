@@ -14,16 +14,19 @@ type Allocation struct {
 	Amount money.Amount
 }
 
+// Equal reports whether two allocations are the same.
+func (a Allocation) Equal(b Allocation) bool { return a.Order == b.Order && a.Amount.Equal(b.Amount) }
+
 // PaymentEntry maps money received from a customer to a Payment Entry on the
-// provider's clearing account, in the currency of the balance there. What the
-// allocation does not take stays on account.
+// provider's clearing account, in the currency of the balance there. What no
+// allocation takes stays on account.
 //
 // A known fee is a deduction: what is paid and received is the net amount, what
 // the customer has paid is the gross one (payment_entry.py,
 // set_unallocated_amount), so that the clearing account holds what the provider
 // holds. Customers owe in the company's currency; rate is what one unit of the
 // balance's currency is worth in it.
-func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate, a *Allocation) (erpnext.PaymentEntry, error) {
+func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate, split Split) (erpnext.PaymentEntry, error) {
 	s := settlement(p.Amount, p.Settlement)
 	if err := b.holds(s.Net.Currency()); err != nil {
 		return erpnext.PaymentEntry{}, err
@@ -33,16 +36,16 @@ func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate,
 		return erpnext.PaymentEntry{}, err
 	}
 	net := b.base(s.Net, rate)
-	deductions, err := b.deductions(p, s, rate)
+	deductions, err := b.deductions(p, s, rate, split.Exchange)
 	if err != nil {
 		return erpnext.PaymentEntry{}, err
 	}
 	date := b.Date(p.At)
 	pe := erpnext.PaymentEntry{
 		PaymentType: "Receive", PostingDate: date, Company: b.Company,
-		PartyType: "Customer", Party: customer, PaidTo: account,
+		PartyType: "Customer", Party: customer, PaidTo: account, ModeOfPayment: b.Till.mode(p.Gateway, p.Provider),
 		PaidAmount: erpnext.Num(net), ReceivedAmount: erpnext.Num(s.Net.Value()),
-		SourceExchangeRate: erpnext.Num(decimal.NewFromInt(1)), TargetExchangeRate: erpnext.Num(rate.orOne()),
+		SourceExchangeRate: erpnext.Num(decimal.NewFromInt(1)), TargetExchangeRate: erpnext.Num(b.wireRate(s.Net, rate)),
 		ReferenceNo: cut(p.Reference, maxText), ReferenceDate: date, CostCenter: b.CostCenter,
 		Deductions: deductions, Key: key,
 	}
@@ -53,23 +56,32 @@ func (b Books) PaymentEntry(p commerce.Payment, key, customer string, rate Rate,
 		}
 		pe.Extra = b.fields(values)
 	}
-	if a != nil && a.Amount.Sign() > 0 {
-		pe.References = []erpnext.PaymentReference{{
+	for _, a := range split.Allocations {
+		pe.References = append(pe.References, erpnext.PaymentReference{
 			ReferenceDoctype: erpnext.DocSalesOrder, ReferenceName: a.Order, AllocatedAmount: erpnext.Num(a.Amount.Value()),
-		}}
+		})
 	}
 	return pe, nil
 }
 
-// deductions are what of a payment did not reach the balance: the fee, and what
-// cash rounding took (or, negative, added).
-func (b Books) deductions(p commerce.Payment, s commerce.Settlement, rate Rate) ([]erpnext.PaymentDeduction, error) {
-	fee, err := b.deduction(b.Till.Fees, "accounts.fees", b.base(s.Gross, rate).Sub(b.base(s.Net, rate)))
+// deductions are what of a payment did not reach the balance: the fee, what
+// cash rounding took (or, negative, added), and what a conversion lost.
+func (b Books) deductions(p commerce.Payment, s commerce.Settlement, rate Rate, exchange decimal.Decimal) ([]erpnext.PaymentDeduction, error) {
+	fee, err := b.deduction(b.Till.feeAccount(p.Gateway, p.Provider), "accounts.fees", b.base(s.Gross, rate).Sub(b.base(s.Net, rate)))
 	if err != nil {
 		return nil, err
 	}
 	rounding, err := b.deduction(b.RoundOffAccount, "accounts.round_off", b.base(p.Rounding, rate).Neg())
-	return append(fee, rounding...), err
+	if err != nil {
+		return nil, err
+	}
+	difference, err := b.Exchange(exchange)
+	return append(append(fee, rounding...), difference...), err
+}
+
+// Exchange is what a conversion lost, as a row of a payment.
+func (b Books) Exchange(lost decimal.Decimal) ([]erpnext.PaymentDeduction, error) {
+	return b.deduction(b.ExchangeAccount, "accounts.exchange_difference", lost)
 }
 
 // Credited is what a payment takes off the customer's debt, in the company's

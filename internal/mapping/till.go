@@ -23,6 +23,11 @@ type Till struct {
 	Fees          string            // what providers keep
 	Disputes      string            // money that a dispute holds back
 	DisputeLosses string            // money that a dispute has lost
+	// FeesOf and ModeOf are what gateways and providers have of their own: an
+	// account of fees, a Mode of Payment. Mode is everybody else's.
+	FeesOf map[string]string
+	ModeOf map[string]string
+	Mode   string
 	// Currencies are the accounts' own, where they are not the company's.
 	Currencies map[string]string
 }
@@ -38,8 +43,21 @@ func (t Till) Accounts() []string {
 	for _, account := range t.Bank {
 		named[account] = true
 	}
+	for _, account := range t.FeesOf {
+		named[account] = true
+	}
 	delete(named, "")
 	return slices.Sorted(maps.Keys(named))
+}
+
+// feeAccount is where the fees of a gateway, or of a provider, are booked.
+func (t Till) feeAccount(gateway, provider string) string {
+	return firstOf(t.FeesOf[gateway], t.FeesOf[provider], t.Fees)
+}
+
+// mode is the Mode of Payment of a gateway, or of a provider; "" = none.
+func (t Till) mode(gateway, provider string) string {
+	return firstOf(t.ModeOf[gateway], t.ModeOf[provider], t.Mode)
 }
 
 // Rate is how much of the company's currency one unit of another is worth. The
@@ -56,6 +74,22 @@ func (r Rate) orOne() decimal.Decimal {
 // base is an amount in the company's currency, rounded as the site keeps it.
 func (b Books) base(a money.Amount, r Rate) decimal.Decimal {
 	return a.Value().Mul(r.orOne()).RoundBank(b.Precision)
+}
+
+// wireRate is a rate as it is sent for an amount. ERPNext computes in floating
+// point what the amount is worth, so a half of the last decimal falls to either
+// side; of such an amount the rate leans a little to the side that base takes.
+func (b Books) wireRate(a money.Amount, r Rate) decimal.Decimal {
+	rate := r.orOne()
+	off := a.Value().Mul(rate).Sub(b.base(a, r))
+	if r.IsZero() || a.IsZero() || !off.Abs().Equal(decimal.New(5, -b.Precision-1)) {
+		return rate
+	}
+	lean := decimal.New(1, -b.Precision-1).DivRound(a.Value().Abs(), 9)
+	if off.IsPositive() == a.Value().IsPositive() {
+		lean = lean.Neg()
+	}
+	return rate.Add(lean)
 }
 
 // ClearingAccount is where a provider's money in a currency lies, or Unmapped
@@ -110,23 +144,34 @@ func (b Books) deduction(account, setting string, amount decimal.Decimal) ([]erp
 // from the clearing account, not allocated to anything, so that the customer's
 // account shows it. Of a fee that the provider gave back, the customer's account
 // knows nothing: it is a negative deduction.
-func (b Books) RefundEntry(r commerce.Refund, key, customer string, rate Rate) (erpnext.PaymentEntry, error) {
+//
+// returned is what the customer's account is debited, in the company's currency:
+// what the payment had credited for it. nil = what the movement was worth. The
+// difference is the conversion's.
+func (b Books) RefundEntry(r commerce.Refund, key, customer string, rate Rate, returned *decimal.Decimal) (erpnext.PaymentEntry, error) {
 	s := settlement(r.Amount.Neg(), r.Settlement)
 	account, err := b.clearingFor(r.Provider, r.Gateway, s.Net.Currency())
 	if err != nil {
 		return erpnext.PaymentEntry{}, err
 	}
 	gross, net := b.base(s.Gross.Neg(), rate), b.base(s.Net.Neg(), rate)
-	deductions, err := b.deduction(b.Till.Fees, "accounts.fees", net.Sub(gross))
+	deductions, err := b.deduction(b.Till.feeAccount(r.Gateway, r.Provider), "accounts.fees", net.Sub(gross))
 	if err != nil {
 		return erpnext.PaymentEntry{}, err
+	}
+	if returned != nil {
+		difference, err := b.Exchange(gross.Sub(*returned))
+		if err != nil {
+			return erpnext.PaymentEntry{}, err
+		}
+		deductions = append(deductions, difference...)
 	}
 	date := b.Date(r.At)
 	return erpnext.PaymentEntry{
 		PaymentType: "Pay", PostingDate: date, Company: b.Company,
-		PartyType: "Customer", Party: customer, PaidFrom: account,
+		PartyType: "Customer", Party: customer, PaidFrom: account, ModeOfPayment: b.Till.mode(r.Gateway, r.Provider),
 		PaidAmount: erpnext.Num(s.Net.Neg().Value()), ReceivedAmount: erpnext.Num(net),
-		SourceExchangeRate: erpnext.Num(rate.orOne()), TargetExchangeRate: erpnext.Num(decimal.NewFromInt(1)),
+		SourceExchangeRate: erpnext.Num(b.wireRate(s.Net, rate)), TargetExchangeRate: erpnext.Num(decimal.NewFromInt(1)),
 		ReferenceNo: cut(firstOf(r.Reference, r.ID), maxText), ReferenceDate: date, CostCenter: b.CostCenter,
 		Deductions: deductions, Key: key,
 	}, nil
@@ -135,11 +180,22 @@ func (b Books) RefundEntry(r commerce.Refund, key, customer string, rate Rate) (
 // clearingFor is the account of the gateway, when the shop's transaction is the
 // one that is booked, else of the provider.
 func (b Books) clearingFor(provider, gateway, currency string) (string, error) {
-	return b.ClearingAccount(firstOf(gateway, provider), currency)
+	if gateway != "" && len(b.Till.Clearing[gateway]) > 0 {
+		return b.ClearingAccount(gateway, currency)
+	}
+	return b.ClearingAccount(provider, currency)
+}
+
+// Holds reports whether there is an account for money of a gateway, or of a
+// provider, in a currency.
+func (b Books) Holds(provider, gateway, currency string) bool {
+	_, err := b.clearingFor(provider, gateway, currency)
+	return err == nil
 }
 
 // PayoutEntry maps a payout to an Internal Transfer from the clearing account
-// to the bank, both in the payout's currency.
+// to the bank, both in the payout's currency. A negative one is money that the
+// provider took from the bank, to make up for a balance below zero.
 func (b Books) PayoutEntry(p commerce.Payout, key string, rate Rate) (erpnext.PaymentEntry, error) {
 	currency := p.Amount.Currency()
 	from, err := b.ClearingAccount(p.Provider, currency)
@@ -154,7 +210,10 @@ func (b Books) PayoutEntry(p commerce.Payout, key string, rate Rate) (erpnext.Pa
 		return erpnext.PaymentEntry{}, err
 	}
 	date := b.Date(p.At)
-	amount, exchange := erpnext.Num(p.Amount.Value()), erpnext.Num(rate.orOne())
+	if p.Amount.Sign() < 0 {
+		from, to = to, from
+	}
+	amount, exchange := erpnext.Num(p.Amount.Value().Abs()), erpnext.Num(rate.orOne())
 	return erpnext.PaymentEntry{
 		PaymentType: "Internal Transfer", PostingDate: date, Company: b.Company, PaidFrom: from, PaidTo: to,
 		PaidAmount: amount, ReceivedAmount: amount, SourceExchangeRate: exchange, TargetExchangeRate: exchange,
@@ -192,14 +251,22 @@ func (b Books) JournalEntry(v Voucher, key string, rate Rate, transfers []Transf
 		}
 		je.MultiCurrency = je.MultiCurrency || erpnext.Check(t.Amount.Currency() != b.Currency)
 		je.Accounts = append(je.Accounts,
-			b.journalRow(t.To, b.base(t.Amount, rate), Rate{}), b.journalRow(t.From, t.Amount.Value().Neg(), rate))
+			b.journalRow(t.To, b.base(t.Amount, rate), decimal.Zero), b.journalRow(t.From, t.Amount.Value().Neg(), b.rowRate(t.Amount, rate)))
 	}
 	return je
 }
 
+// rowRate is the rate of a row in a foreign currency; of another it has none.
+func (b Books) rowRate(a money.Amount, rate Rate) decimal.Decimal {
+	if rate.IsZero() {
+		return decimal.Zero
+	}
+	return b.wireRate(a, rate)
+}
+
 // journalRow debits an account, or credits it with a negative amount.
-func (b Books) journalRow(account string, amount decimal.Decimal, rate Rate) erpnext.JournalRow {
-	row := erpnext.JournalRow{Account: account, CostCenter: b.CostCenter, ExchangeRate: erpnext.Num(rate.Decimal)}
+func (b Books) journalRow(account string, amount, rate decimal.Decimal) erpnext.JournalRow {
+	row := erpnext.JournalRow{Account: account, CostCenter: b.CostCenter, ExchangeRate: erpnext.Num(rate)}
 	if amount.IsNegative() {
 		row.Credit = erpnext.Num(amount.Neg())
 	} else {
@@ -210,7 +277,7 @@ func (b Books) journalRow(account string, amount decimal.Decimal, rate Rate) erp
 
 // FeeTransfer moves a fee from a clearing account to the fees.
 func (b Books) FeeTransfer(provider string, fee money.Amount) (Transfer, error) {
-	return b.transferTo(b.Till.Fees, setting{"account of fees", "accounts.fees"}, provider, fee)
+	return b.transferTo(b.Till.feeAccount("", provider), setting{"account of fees", "accounts.fees"}, provider, fee)
 }
 
 // DisputeTransfer moves disputed money from a clearing account to the account

@@ -78,6 +78,7 @@ func filled(b mapping.Books, p erpnext.Profile, till mapping.Till) mapping.Books
 	b.CustomerGroup, b.Territory = cmp.Or(b.CustomerGroup, p.CustomerGroup), cmp.Or(b.Territory, p.Territory)
 	b.RoundOffAccount, b.ShippingAccount, b.TaxAccount, b.IncomeAccount = p.RoundOffAccount, p.ShippingAccount, p.TaxAccount, p.IncomeAccount
 	b.Till, b.DefaultClearing = till, p.BankAccount
+	b.ExchangeAccount = cmp.Or(b.ExchangeAccount, p.ExchangeAccount)
 	b.Precision, b.Location, b.Countries = p.Precision, p.Location, p.Countries
 	return b
 }

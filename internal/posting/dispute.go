@@ -5,6 +5,7 @@ import (
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
+	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
 	"github.com/ledgerhook/ledgerhook/internal/money"
@@ -40,12 +41,16 @@ type disputeWork struct {
 }
 
 func (w *disputeWork) post(ctx context.Context) error {
-	for _, movement := range w.movements() {
+	movements, err := w.movements(ctx)
+	if err != nil {
+		return err
+	}
+	for _, movement := range movements {
 		if err := w.move(ctx, movement); err != nil {
 			return err
 		}
 	}
-	if w.dispute.Stage == commerce.DisputeLost {
+	if w.dispute.Stage == commerce.DisputeLost && !w.dispute.Elsewhere {
 		if err := w.lose(ctx); err != nil {
 			return err
 		}
@@ -55,27 +60,53 @@ func (w *disputeWork) post(ctx context.Context) error {
 }
 
 // movements are what the dispute did to the balance. A provider that tells of
-// the stage alone has moved the disputed amount.
-func (w *disputeWork) movements() []commerce.Settlement {
+// the stage alone has moved the disputed amount, and has taken it before it could
+// give it back or keep it, whether or not that was told.
+func (w *disputeWork) movements(ctx context.Context) ([]commerce.Settlement, error) {
 	d := w.dispute
-	if len(d.Movements) > 0 {
-		return d.Movements
+	if len(d.Movements) > 0 || d.Elsewhere {
+		return d.Movements, nil
 	}
-	zero := money.Zero(d.Amount.Currency())
-	switch d.Stage {
-	case commerce.DisputeWithdrawn:
-		return []commerce.Settlement{{ID: "withdrawn", Gross: d.Amount.Neg(), Fee: zero, Net: d.Amount.Neg()}}
-	case commerce.DisputeReinstated:
-		return []commerce.Settlement{{ID: "reinstated", Gross: d.Amount, Fee: zero, Net: d.Amount}}
-	default:
-		return nil
+	amount, err := w.held(ctx)
+	if err != nil {
+		return nil, err
 	}
+	zero := money.Zero(amount.Currency())
+	taken := commerce.Settlement{ID: "withdrawn", Gross: amount.Neg(), Fee: zero, Net: amount.Neg()}
+	back := commerce.Settlement{ID: "reinstated", Gross: amount, Fee: zero, Net: amount}
+	wasTaken := false
+	if d.Stage == commerce.DisputeWon { // a try that was cut off may have booked it
+		if wasTaken, err = w.Site.FindByKey(ctx, erpnext.DocJournalEntry, w.movementKey(taken), &erpnext.Stored{}); err != nil {
+			return nil, err
+		}
+	}
+	_, isOver, err := w.known(ctx, disputeEnds, w.origin.Key("dispute", d.ID))
+	switch {
+	case err != nil:
+		return nil, err
+	case d.Stage == commerce.DisputeReinstated, d.Stage == commerce.DisputeWon && wasTaken:
+		return []commerce.Settlement{taken, back}, nil
+	case d.Stage == commerce.DisputeLost, d.Stage == commerce.DisputeWithdrawn && !isOver:
+		return []commerce.Settlement{taken}, nil
+	case d.Stage == commerce.DisputeWon:
+		// Whoever tells later that it was taken comes too late.
+		w.result.add(event.Document{DocType: disputeEnds, Key: w.origin.Key("dispute", d.ID)})
+	}
+	return nil, nil
+}
+
+// disputeEnds is the kind under which the memory keeps that a dispute was won of
+// which no movement was told. It is no DocType of ERPNext.
+const disputeEnds = "Dispute End"
+
+func (w *disputeWork) movementKey(s commerce.Settlement) string {
+	return w.origin.Key("dispute", w.dispute.ID+"/"+s.ID)
 }
 
 // move books one movement: its gross amount to the disputed money, its fee to
 // the fees.
 func (w *disputeWork) move(ctx context.Context, s commerce.Settlement) error {
-	key := w.origin.Key("dispute", w.dispute.ID+"/"+s.ID)
+	key := w.movementKey(s)
 	if _, ok, err := w.known(ctx, erpnext.DocJournalEntry, key); ok || err != nil {
 		return err
 	}
@@ -87,13 +118,20 @@ func (w *disputeWork) move(ctx context.Context, s commerce.Settlement) error {
 	if err != nil {
 		return err
 	}
-	fee, err := w.books.FeeTransfer(w.dispute.Provider, s.Fee)
+	transfers := []mapping.Transfer{disputed}
+	if w.Fees == FeesDeducted {
+		fee, err := w.books.FeeTransfer(w.dispute.Provider, s.Fee)
+		if err != nil {
+			return err
+		}
+		transfers = append(transfers, fee)
+	}
+	r, err := w.journal(ctx, w.books.JournalEntry(w.voucher(), key, rate, transfers))
+	w.result.add(r.Documents...)
 	if err != nil {
 		return err
 	}
-	r, err := w.journal(ctx, w.books.JournalEntry(w.voucher(), key, rate, []mapping.Transfer{disputed, fee}))
-	w.result.add(r.Documents...)
-	return err
+	return w.owe(ctx, w.counter, key, s.Fee)
 }
 
 func (w *disputeWork) voucher() mapping.Voucher {
@@ -111,7 +149,10 @@ func (w *disputeWork) lose(ctx context.Context) error {
 	if _, ok, err := w.known(ctx, erpnext.DocJournalEntry, key); ok || err != nil {
 		return err
 	}
-	held := w.held()
+	held, err := w.held(ctx)
+	if err != nil {
+		return err
+	}
 	rate, err := w.rateOf(ctx, w.books, held.Currency(), w.dispute.At)
 	if err != nil {
 		return err
@@ -125,16 +166,26 @@ func (w *disputeWork) lose(ctx context.Context) error {
 	return err
 }
 
-// held is what the dispute has taken and not given back.
-func (w *disputeWork) held() money.Amount {
-	if len(w.dispute.Movements) == 0 {
-		return w.dispute.Amount
+// held is what the dispute has taken and not given back. Where the provider does
+// not tell, that is the disputed amount, in the currency in which its payment
+// reached the balance.
+func (w *disputeWork) held(ctx context.Context) (money.Amount, error) {
+	if len(w.dispute.Movements) > 0 {
+		var taken money.Amount
+		for _, s := range w.dispute.Movements {
+			taken = taken.Sub(s.Gross)
+		}
+		return taken, nil
 	}
-	var taken money.Amount
-	for _, s := range w.dispute.Movements {
-		taken = taken.Sub(s.Gross)
+	amount := w.dispute.Amount
+	payment, ok, err := w.booked(ctx, w.origin.Key("payment", w.dispute.PaymentID))
+	if err != nil || !ok {
+		return amount, err
 	}
-	return taken
+	if s := likePayment(payment, amount); s != nil {
+		amount = s.Gross.Neg()
+	}
+	return amount, nil
 }
 
 // tell says what a person should know of the stage.

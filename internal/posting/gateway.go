@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -19,15 +20,22 @@ const (
 	OwnerNone     Owner = "none"     // nobody: booked by hand
 )
 
+// Gateway is the sheet's rule for one of a shop's gateways.
+type Gateway struct {
+	Owner    Owner
+	Provider string // "stripe": whose webhooks tell of its money; "" = the gateway's own name
+}
+
 // ownerOf decides who books the money of a gateway. Without a rule a provider
 // whose webhooks are configured owns its own, and the shop those gateways that
 // have an account.
 func (w *paymentWork) ownerOf(gateway string) Owner {
-	if owner := w.Gateways[gateway]; owner != OwnerUnset {
-		return owner
+	rule := w.Gateways[gateway]
+	if rule.Owner != OwnerUnset {
+		return rule.Owner
 	}
 	for _, provider := range w.Providers {
-		if provider.Provider == gateway && provider != w.origin {
+		if provider.Provider == cmp.Or(rule.Provider, gateway) && provider != w.origin {
 			return OwnerProvider
 		}
 	}
@@ -65,6 +73,10 @@ const paymentLinks = "Payment Link"
 // it is booked, else when it comes.
 func (w *paymentWork) link(ctx context.Context) (Result, error) {
 	var r Result
+	if len(w.pay.OrderRefs) == 0 {
+		r.Note = "the provider books this payment; the shop names no order for it"
+		return r, nil
+	}
 	for _, provider := range w.Providers {
 		for _, key := range movementKeys(provider, "payment", w.pay.ID, w.pay.Aliases) {
 			booked, ok, err := w.booked(ctx, key)
@@ -83,24 +95,32 @@ func (w *paymentWork) link(ctx context.Context) (Result, error) {
 
 // tie links a payment that is booked on account to the order, if that takes it.
 func (w *paymentWork) tie(ctx context.Context, booked event.Document) (Result, error) {
-	if booked.Data[dataLinked] != "" {
-		return Result{Note: "the provider's payment is booked against an order already"}, nil
+	if !mayBeLinked(booked) {
+		return Result{Note: "the payment is booked against an order already"}, nil
 	}
-	order, err := w.findOrder(ctx)
-	if err != nil {
+	if err := w.findOrders(ctx); err != nil {
 		return Result{}, err
 	}
-	if order == nil || readState(*order).phase != live {
-		return Result{Note: "the provider's payment is kept for its order"}, w.addLoose(ctx, []string{booked.Name}, w.orderKeys()...)
+	r := Result{Note: "the payment is kept for its order"}
+	waits, name := w.absent, booked.Name
+	for _, order := range w.orders {
+		state := readState(order)
+		if state.phase != live {
+			waits = append(waits, w.orderKeys()...)
+			continue
+		}
+		var so erpnext.Stored
+		err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so)
+		if err != nil {
+			return r, err
+		}
+		m := &move{books: w.books, to: so, shown: state.shown, left: leftOf(so)}
+		if name, err = w.repay(ctx, name, m); err != nil {
+			return r, err
+		}
+		r.Note = "the payment is linked to its order now"
 	}
-	var so erpnext.Stored
-	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so); err != nil {
-		return Result{}, err
-	}
-	if err := w.repay(ctx, booked.Name, &move{to: so, left: baseTotal(so).Sub(so.AdvancePaid.Decimal)}); err != nil {
-		return Result{}, err
-	}
-	return Result{Note: "the provider's payment is linked to its order now"}, nil
+	return r, w.addLoose(ctx, []string{name}, waits...)
 }
 
 // linked adds the order that a shop has named for this payment.

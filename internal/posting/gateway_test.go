@@ -22,7 +22,7 @@ func transaction(id, gateway, amount string, aliases ...string) commerce.Payment
 
 func withGateways(o *posting.Options) {
 	o.Providers = []posting.Origin{stripe}
-	o.Desk.Gateways = map[string]posting.Owner{"cash_on_delivery": posting.OwnerNone}
+	o.Desk.Gateways = map[string]posting.Gateway{"cash_on_delivery": {Owner: posting.OwnerNone}}
 	o.Desk.ReadBooks = posting.ReadBooks(o.Site.(*erpnext.Client), erpnext.Wanted{}, mapping.Books{ //nolint:forcetypeassert // newBench's own
 		Till: mapping.Till{Clearing: map[string]map[string]string{"gift_card": {"": "Cash - DT"}}},
 	})

@@ -67,7 +67,7 @@ func sandboxSiteAs(t testing.TB, key, secret string, o sandbox.Options) (*sandbo
 		t.Fatal(err)
 	}
 	client := func(key, secret string) *erpnext.Client {
-		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret(key, secret), Transport: direct{site}})
+		c, err := erpnext.New(erpnext.Options{URL: "http://site.test", Credentials: erpnext.KeySecret(key, secret), Transport: &line{Handler: site}})
 		must(t, err)
 		return c
 	}

@@ -57,6 +57,29 @@ func (p *Poster) addLoose(ctx context.Context, payments []string, keys ...string
 	return nil
 }
 
+// renameLoose puts a payment's successor in its place among those that wait
+// under the keys of an order.
+func (p *Poster) renameLoose(ctx context.Context, old, successor string, keys ...string) error {
+	for _, key := range keys {
+		names, err := p.loose(ctx, key)
+		if err != nil {
+			return err
+		}
+		i := slices.Index(names, old)
+		if i < 0 {
+			continue
+		}
+		if err := p.tied(ctx, key); err != nil {
+			return err
+		}
+		names[i] = successor
+		if err := p.addLoose(ctx, names, key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tied forgets the loose payments of an order: they are linked now.
 func (p *Poster) tied(ctx context.Context, keys ...string) error {
 	for _, key := range keys {

@@ -28,10 +28,26 @@ func (p *Poster) cancelBooked(ctx context.Context, doctype, key string) (string,
 	return stored.Name, err
 }
 
+// ensure is Site.Ensure for documents of money. A draft that an earlier try left
+// is made anew: more may be known by now than it says.
+func (p *Poster) ensure(ctx context.Context, doctype, key string, doc any) (erpnext.Stored, bool, error) {
+	var stored erpnext.Stored
+	created, err := p.Site.Ensure(ctx, doctype, key, doc, &stored)
+	if err != nil || created || stored.DocStatus != erpnext.Draft {
+		return stored, created, err
+	}
+	if err := p.Site.Delete(ctx, doctype, stored.Name); err != nil {
+		return stored, false, err
+	}
+	stored = erpnext.Stored{}
+	created, err = p.Site.Ensure(ctx, doctype, key, doc, &stored)
+	return stored, created, err
+}
+
 // ensureSubmitted ensures a document and submits it, unless it was cancelled.
 func (p *Poster) ensureSubmitted(ctx context.Context, doctype, key string, doc any) (erpnext.Stored, error) {
-	var stored erpnext.Stored
-	if _, err := p.Site.Ensure(ctx, doctype, key, doc, &stored); err != nil {
+	stored, _, err := p.ensure(ctx, doctype, key, doc)
+	if err != nil {
 		return stored, err
 	}
 	if stored.DocStatus != erpnext.Draft {

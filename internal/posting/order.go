@@ -289,6 +289,7 @@ func (w *orderWork) alive(ctx context.Context, note string, warn *fault.Error) e
 // applied remembers, with the event's outcome, that the snapshot was.
 func (w *orderWork) applied() {
 	w.state.version, w.state.booked, w.state.said = w.version, w.booked, w.said
+	w.state.shown = shown(w.order)
 	w.result.add(w.documents()...)
 }
 

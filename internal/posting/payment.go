@@ -2,6 +2,7 @@ package posting
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,11 +15,12 @@ import (
 )
 
 // Payment ensures one submitted Payment Entry for a payment, whichever of its
-// events comes first: against the Sales Order it names; else on account of the
-// customer with the payer's e-mail; else of the unknown payer. While the order
+// events comes first: against the Sales Orders it names; else on account of the
+// customer with the payer's e-mail; else of the unknown payer. While an order
 // it names is not there it fails with fault.Waiting, until WaitForOrder after
 // `received`; while nobody knows what it did to the balance, until
-// WaitForFee. A settlement that comes after that is booked on its own.
+// WaitForFee. What a later event of the same payment tells beyond the first, the
+// order it is for or what it did to the balance, is booked then.
 func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Payment, received time.Time) (Result, error) {
 	if pay.FeeOnly {
 		return p.fee(ctx, origin, pay)
@@ -33,7 +35,7 @@ func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Paymen
 	if err := w.linked(ctx); err != nil {
 		return Result{}, err
 	}
-	done, err := w.turns.takeAll(ctx, append(w.orderKeys(), w.key))
+	done, err := w.turns.takeAll(ctx, append(w.orderKeys(), w.keys()...))
 	if err != nil {
 		return Result{}, err
 	}
@@ -42,13 +44,11 @@ func (p *Poster) Payment(ctx context.Context, origin Origin, pay commerce.Paymen
 		return w.settled(r, err)
 	}
 	booked, ok, err := p.booked(ctx, w.keys()...)
-	switch {
-	case err != nil:
+	if err != nil {
 		return Result{}, err
-	case ok && pay.Settlement != nil && booked.Data[dataSettled] == "":
-		return w.settled(w.bookFee(ctx, booked))
-	case ok:
-		return Result{Note: "the payment is in ERPNext already"}, nil
+	}
+	if ok {
+		return w.settled(w.amend(ctx, booked))
 	}
 	err = w.post(ctx, received)
 	return w.settled(w.result, err)
@@ -66,10 +66,17 @@ type paymentWork struct {
 	counter
 	pay    commerce.Payment
 	key    string
-	rate   mapping.Rate // of the balance's currency
+	whole  *commerce.Settlement // as the provider told it, whatever the policy makes of its fee
+	rate   mapping.Rate         // of the balance's currency
+	orders []event.Document     // that it pays
+	absent []string             // keys of orders that it names and that are not there
 	result Result
-	// allocated says that the order it names gets some of the money.
-	allocated bool
+	// guessed says that nobody named the order: it is the payer's only open one
+	// of exactly this amount.
+	guessed bool
+	// split is how the Payment Entry divides the money, and wanted the whole of it.
+	split  mapping.Split
+	wanted erpnext.PaymentEntry
 }
 
 // keys are what the payment is remembered under: its id and its other names.
@@ -96,22 +103,75 @@ func (p *Poster) booked(ctx context.Context, keys ...string) (event.Document, bo
 	return event.Document{}, false, nil
 }
 
+// amend completes a payment that is in ERPNext with what this event tells beyond
+// the first one.
+func (w *paymentWork) amend(ctx context.Context, booked event.Document) (Result, error) {
+	r := Result{Note: "the payment is in ERPNext already"}
+	if len(w.pay.OrderRefs) > 0 && mayBeLinked(booked) {
+		tied, err := w.tie(ctx, booked)
+		if err != nil {
+			return tied, err
+		}
+		r = tied
+		if booked, _, err = w.booked(ctx, booked.Key); err != nil {
+			return r, err
+		}
+		r.add(booked)
+	}
+	if booked.Data[dataSettled] != "" {
+		return r, nil
+	}
+	if err := w.recall(ctx); err != nil || w.pay.Settlement == nil {
+		return r, err
+	}
+	fee, err := w.bookFee(ctx, booked)
+	fee.Note = joinNotes(r.Note, fee.Note)
+	if fee.Warn == nil {
+		fee.Warn = r.Warn
+	}
+	fee.Documents = append(slices.DeleteFunc(r.Documents, func(d event.Document) bool { return d.DocType == erpnext.DocPaymentEntry }), fee.Documents...)
+	return fee, err
+}
+
+// mayBeLinked reports whether a payment is not allocated to the order that it is
+// for, as far as anybody has said.
+func mayBeLinked(booked event.Document) bool {
+	linked := booked.Data[dataLinked]
+	return linked == "" || linked == linkedByGuess || booked.Data[dataMoving] != ""
+}
+
+func joinNotes(notes ...string) string {
+	var said []string
+	for _, note := range notes {
+		if note != "" {
+			said = append(said, note)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
 func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 	if err := w.settle(ctx, received); err != nil {
 		return err
 	}
-	order, err := w.findOrder(ctx)
-	if err != nil {
+	if err := w.findOrders(ctx); err != nil {
 		return err
 	}
-	if order == nil && len(w.pay.OrderRefs) > 0 {
+	if len(w.absent) > 0 {
 		if err := w.wait(received); err != nil {
 			return err
 		}
 		w.onAccount("the order that the payment names is not in ERPNext",
 			"when the order comes, the payment is linked to it; if it never does, find out what was paid for")
 	}
-	payer, err := w.payer(ctx, order)
+	if err := w.value(ctx); err != nil {
+		return err
+	}
+	dues, err := w.divide(ctx)
+	if err != nil {
+		return err
+	}
+	payer, err := w.payer(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,14 +185,55 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 		return err
 	}
 	defer end()
-	stored, err := w.draft(ctx, customer, w.allocation(order))
-	if f := asFault(err); f != nil && f.Kind == fault.Rejected && order != nil {
-		stored, err = w.draftWithLess(ctx, customer, order, err)
+	stored, created, err := w.draft(ctx, customer)
+	if f := asFault(err); f != nil && f.Kind == fault.Rejected && len(dues) > 0 {
+		stored, created, err = w.draftWithLess(ctx, customer, dues, err)
 	}
+	switch {
+	case err != nil:
+		return err
+	case !created && stored.DocStatus == erpnext.Submitted:
+		return w.adopt(ctx, stored)
+	default:
+		return w.submit(ctx, stored)
+	}
+}
+
+// adopt goes on from a payment that an earlier try booked, whose outcome was not
+// heard of: it may have known less than this one, and is completed as any payment
+// that is booked is.
+func (w *paymentWork) adopt(ctx context.Context, stored erpnext.Stored) error {
+	var old bookedPayment
+	if err := w.Site.Get(ctx, erpnext.DocPaymentEntry, stored.Name, &old); err != nil {
+		return err
+	}
+	settlement := w.whole
+	if old.PaidTo != w.wanted.PaidTo || differs(old.ReceivedAmount, w.wanted.ReceivedAmount) {
+		w.pay.Settlement, w.whole = nil, nil // it did not know
+		if err := w.value(ctx); err != nil {
+			return err
+		}
+	}
+	w.split = mapping.Split{Rest: old.Unallocated.Decimal}
+	for _, ref := range old.References {
+		w.split.Allocations = append(w.split.Allocations, mapping.Allocation{Order: ref.ReferenceName, Amount: money.New(ref.AllocatedAmount.Decimal, w.books.Currency)})
+	}
+	if err := w.submit(ctx, stored); err != nil {
+		return err
+	}
+	// At once: what completes it reads it there, and changes it.
+	if err := w.Memory.Remember(ctx, "", w.result.Documents...); err != nil {
+		return memoryError("posting.payment", err)
+	}
+	w.result.Documents = slices.DeleteFunc(w.result.Documents, func(d event.Document) bool { return d.DocType == erpnext.DocPaymentEntry })
+	booked, _, err := w.booked(ctx, w.key)
 	if err != nil {
 		return err
 	}
-	return w.submit(ctx, stored)
+	w.pay.Settlement, w.orders, w.absent = settlement, nil, nil
+	r, err := w.amend(ctx, booked)
+	w.result.add(r.Documents...)
+	return err
 }
 
 // onAccount notes that a person should look although the money is booked.
@@ -141,7 +242,7 @@ func (w *paymentWork) onAccount(cause, hint string) {
 	w.result.Warn = &fault.Error{Kind: fault.Waiting, Op: "posting.payment", Cause: "payment booked on account: " + cause, Hint: hint}
 }
 
-// wait asks to be woken by the order, until the deadline.
+// wait asks to be woken by an order that is not there, until the deadline.
 func (w *paymentWork) wait(received time.Time) error {
 	left := received.Add(w.WaitForOrder).Sub(w.Now())
 	if left <= 0 || len(w.Shops) == 0 {
@@ -150,15 +251,17 @@ func (w *paymentWork) wait(received time.Time) error {
 	return &fault.Error{
 		Kind: fault.Waiting, Op: "posting.payment", Cause: "the order that the payment names is not in ERPNext yet",
 		Hint:       "nothing to do: the payment is booked when the order comes, or on account at the deadline",
-		RetryAfter: left, WaitsFor: w.orderKeys()[0],
+		RetryAfter: left, WaitsFor: w.absent,
 	}
 }
 
 // payer is the order's customer, else the one with the payer's e-mail, else
 // the one who stands for nobody known.
-func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, error) {
-	if order != nil && order.Data["customer"] != "" {
-		return found{name: order.Data["customer"]}, nil
+func (w *paymentWork) payer(ctx context.Context) (found, error) {
+	for _, order := range w.orders {
+		if order.Data["customer"] != "" {
+			return found{name: order.Data["customer"]}, nil
+		}
 	}
 	if mapping.ValidEmail(w.pay.PayerEmail) {
 		name, ok, err := w.customers.byEmail(ctx, w.pay.PayerEmail)
@@ -172,66 +275,40 @@ func (w *paymentWork) payer(ctx context.Context, order *event.Document) (found, 
 	return w.seekStandIn(ctx, w.counter, standIn{"unknown-payer", w.UnknownPayer, "Unknown payer (" + w.origin.Source + ")"})
 }
 
-// allocation gives the order as much of the payment as it is worth, in the
-// company's currency; the rest stays on account.
-func (w *paymentWork) allocation(order *event.Document) *mapping.Allocation {
-	if order == nil {
-		return nil
-	}
-	state := readState(*order)
-	if state.phase != live {
-		w.onAccount("the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back")
-		return nil
-	}
-	amount := w.books.Credited(w.pay, w.rate)
-	total, err := money.ParseDecimal(state.base)
+func (w *paymentWork) draft(ctx context.Context, customer string) (erpnext.Stored, bool, error) {
+	pe, err := w.books.PaymentEntry(w.pay, w.key, customer, w.rate, w.split)
 	if err != nil {
-		return nil
+		return erpnext.Stored{}, false, err
 	}
-	if worth := money.New(total, w.books.Currency); amount.Cmp(worth) > 0 {
-		amount = worth
-		w.onAccount("more was paid than the order is worth", "the difference is on the customer's account: pay it back or allocate it")
-	}
-	return &mapping.Allocation{Order: order.Name, Amount: amount}
-}
-
-func (w *paymentWork) draft(ctx context.Context, customer string, a *mapping.Allocation) (erpnext.Stored, error) {
-	var stored erpnext.Stored
-	pe, err := w.books.PaymentEntry(w.pay, w.key, customer, w.rate, a)
-	if err != nil {
-		return stored, err
-	}
-	w.allocated = len(pe.References) > 0
-	_, err = w.Site.Ensure(ctx, erpnext.DocPaymentEntry, w.key, pe, &stored)
-	if err == nil && stored.DocStatus != erpnext.Cancelled && differs(stored.PaidAmount, pe.PaidAmount) {
+	w.wanted = pe
+	stored, created, err := w.ensure(ctx, erpnext.DocPaymentEntry, w.key, pe)
+	if err == nil && stored.DocStatus == erpnext.Draft && differs(stored.PaidAmount, pe.PaidAmount) {
 		err = &fault.Error{
 			Kind: fault.Mismatch, Op: "posting.payment", Cause: "ERPNext's amount differs from the provider's",
 			Hint: "the provider says " + w.pay.Amount.String() + ", so " + pe.PaidAmount.String() + " should arrive; ERPNext's draft " + stored.Name +
 				" says " + stored.PaidAmount.String() + "; the draft was kept",
 		}
 	}
-	return stored, err
+	return stored, created, err
 }
 
-// draftWithLess tries again with what the order still takes, after ERPNext
-// refused the allocation: the order was paid in part by other means, or was
-// invoiced, and then takes nothing. Any other refusal comes back as it was.
-func (w *paymentWork) draftWithLess(ctx context.Context, customer string, order *event.Document, refusal error) (erpnext.Stored, error) {
-	var so erpnext.Stored
-	if err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so); err != nil {
-		return so, err
+// draftWithLess tries again with what the orders still take, after ERPNext
+// refused the allocation: they were paid in part by other means, or invoiced,
+// and then take nothing. Any other refusal comes back as it was.
+func (w *paymentWork) draftWithLess(ctx context.Context, customer string, dues []mapping.Due, refusal error) (erpnext.Stored, bool, error) {
+	asked := w.split
+	if err := w.readLeft(ctx, dues); err != nil {
+		return erpnext.Stored{}, false, err
 	}
-	asked := w.allocation(order)
-	left := money.New(baseTotal(so).Sub(so.AdvancePaid.Decimal), w.books.Currency)
-	if so.DocStatus != erpnext.Submitted || so.Status == "Closed" || so.PerBilled.IsPositive() {
-		left = money.Zero(w.books.Currency)
+	w.split = w.books.Split(w.books.Paid(w.pay, w.rate), dues)
+	if slices.EqualFunc(w.split.Allocations, asked.Allocations, mapping.Allocation.Equal) {
+		return erpnext.Stored{}, false, refusal
 	}
-	if asked == nil || left.Cmp(asked.Amount) >= 0 {
-		return erpnext.Stored{}, refusal
+	if w.split.Rest.IsPositive() {
+		w.onAccount("the order takes less than was paid",
+			"if the order is invoiced, allocate the payment to the invoice with Payment Reconciliation; else the difference is on the customer's account: pay it back or allocate it")
 	}
-	w.onAccount("the order takes less than was paid",
-		"if the order is invoiced, allocate the payment to the invoice with Payment Reconciliation; else the difference is on the customer's account: pay it back or allocate it")
-	return w.draft(ctx, customer, &mapping.Allocation{Order: order.Name, Amount: left})
+	return w.draft(ctx, customer)
 }
 
 func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
@@ -244,20 +321,45 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 			return err
 		}
 	}
-	data := map[string]string{dataCustomer: stored.Party, dataCurrency: w.settledIn(), dataKeys: strings.Join(w.keys(), "\n")}
-	if w.pay.Settlement != nil {
+	data := w.told(map[string]string{dataCustomer: stored.Party, dataKeys: strings.Join(w.keys(), "\n")})
+	if w.whole != nil {
 		data[dataSettled] = "deducted"
+		if err := w.oweFee(ctx, w.origin.Key("fee", w.pay.ID), w.whole.Fee); err != nil {
+			return err
+		}
 	}
-	if w.allocated {
+	if w.feeIsAll() {
+		r, err := w.feeJournal(ctx, stored.Name)
+		w.result.add(r.Documents...)
+		if err != nil {
+			return err
+		}
+	}
+	waits := w.absent
+	switch {
+	case len(w.split.Allocations) == 0:
+		waits = w.orderKeys()
+	case w.guessed:
+		data[dataLinked] = linkedByGuess
+	default:
 		data[dataLinked] = "1"
 	}
 	for _, key := range w.keys() {
 		w.result.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Key: key, Data: data})
 	}
-	if !w.allocated {
-		return w.addLoose(ctx, []string{stored.Name}, w.orderKeys()...)
+	return w.addLoose(ctx, []string{stored.Name}, waits...)
+}
+
+// told adds what the provider told of the money to what is remembered.
+func (w *paymentWork) told(data map[string]string) map[string]string {
+	paid := w.books.Paid(w.pay, w.rate)
+	data[dataCurrency] = w.settledIn()
+	data[dataCharged] = amountData(paid.Charged)
+	data[dataCredited] = w.split.Credited().String()
+	if w.pay.Settlement != nil {
+		data[dataGross] = amountData(w.pay.Settlement.Gross)
 	}
-	return nil
+	return data
 }
 
 // What later movements ask of a payment.
@@ -267,4 +369,11 @@ const (
 	dataSettled  = "settled"  // how its fee was booked; absent = not yet
 	dataLinked   = "linked"   // it is allocated to an order
 	dataKeys     = "keys"     // all that it is remembered under
+	dataMoving   = "moving"   // it is being booked again
+	dataCharged  = "charged"  // what the payer was charged: "10.00 EUR"
+	dataGross    = "gross"    // what that was on the balance, where the provider told
+	dataCredited = "credited" // what the customer's account got, in the company's currency
 )
+
+// linkedByGuess is dataLinked of a payment whose order nobody has named.
+const linkedByGuess = "guess"

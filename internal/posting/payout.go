@@ -7,6 +7,7 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/mapping"
+	"github.com/ledgerhook/ledgerhook/internal/money"
 )
 
 // Payout ensures the Internal Transfer of a payout from the clearing account
@@ -30,6 +31,8 @@ func (p *Poster) Payout(ctx context.Context, origin Origin, out commerce.Payout)
 		return Result{}, err
 	}
 	switch {
+	case out.Outcome == commerce.Succeeded && out.Amount.IsZero():
+		return Result{Ignored: "no money was moved"}, nil
 	case out.Outcome == commerce.Pending:
 		return Result{Ignored: "the payout is on its way: it is booked when it has arrived"}, nil
 	case known.Data[dataFailed] != "":
@@ -63,6 +66,9 @@ func (w *payoutWork) undo(ctx context.Context) error {
 	if _, err := w.cancelBooked(ctx, erpnext.DocJournalEntry, w.feeKey()); err != nil {
 		return err
 	}
+	if err := w.unclaimFees(ctx); err != nil {
+		return err
+	}
 	w.result.Note = "the payout failed: nothing is booked"
 	if name != "" {
 		w.result.Note = "the payout failed: " + name + " is cancelled"
@@ -80,7 +86,11 @@ func (w *payoutWork) post(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fee, err := w.feeEntry(rate) // mapped ahead: both are booked, or neither
+	fees, err := w.claimFees(ctx)
+	if err != nil {
+		return err
+	}
+	fee, err := w.feeEntry(fees, rate) // mapped ahead: both are booked, or neither
 	if err != nil {
 		return err
 	}
@@ -99,11 +109,20 @@ func (w *payoutWork) post(ctx context.Context) error {
 	return nil
 }
 
-func (w *payoutWork) feeEntry(rate mapping.Rate) (erpnext.JournalEntry, error) {
-	if w.payout.Fee.IsZero() || w.Fees == FeesIgnored {
+// feeEntry is the Journal Entry of what the provider kept: of the payout itself,
+// and with FeesByPayout of everything since the last one.
+func (w *payoutWork) feeEntry(owed money.Amount, rate mapping.Rate) (erpnext.JournalEntry, error) {
+	fee := owed
+	if w.Fees != FeesIgnored && !w.payout.Fee.IsZero() {
+		fee = fee.Add(w.payout.Fee)
+	}
+	if fee.IsZero() {
 		return erpnext.JournalEntry{}, nil
 	}
-	transfer, err := w.books.FeeTransfer(w.payout.Provider, w.payout.Fee)
+	transfer, err := w.books.FeeTransfer(w.payout.Provider, fee)
 	v := mapping.Voucher{At: w.payout.At, Reference: w.payout.ID, Title: "Payout fee", Remark: "Fee of the payout " + w.payout.ID}
+	if !owed.IsZero() {
+		v.Title, v.Remark = "Fees", "Fees until the payout "+w.payout.ID
+	}
 	return w.books.JournalEntry(v, w.feeKey(), rate, []mapping.Transfer{transfer}), err
 }

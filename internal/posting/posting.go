@@ -77,9 +77,13 @@ type Desk struct {
 	// did to the balance; 0 = it is booked at once.
 	WaitForFee time.Duration
 	Fees       FeePolicy
-	Gateways   map[string]Owner // who books the money of the shop's gateways
-	Customers  CustomerPolicy
-	Products   bool // make the items of the shop's products
+	Gateways   map[string]Gateway // who books the money of the shop's gateways
+	// StopUnderpaid and StopOverpaid leave a payment that is not what its order
+	// asks for to a person.
+	StopUnderpaid bool
+	StopOverpaid  bool
+	Customers     CustomerPolicy
+	Products      bool // make the items of the shop's products
 	// FirstOpenDay books what belongs in a closed period on the first day after
 	// it, instead of failing.
 	FirstOpenDay bool
@@ -109,6 +113,7 @@ type Poster struct {
 	desks     map[string]*desk
 	customers *directory
 	turns     *turns
+	rates     *rates
 }
 
 // desk is a Desk at work.
@@ -127,7 +132,7 @@ func New(o Options) *Poster {
 	}
 	p := &Poster{
 		Options: o, common: newDesk(o.Desk, o.Now), desks: map[string]*desk{},
-		turns: &turns{}, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
+		turns: &turns{}, rates: &rates{}, customers: &directory{site: o.Site, memory: o.Memory, fresh: o.CustomersFresh, now: o.Now},
 	}
 	for source, d := range o.Desks {
 		p.desks[source] = newDesk(d, o.Now)

@@ -8,6 +8,8 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/money"
+	"github.com/shopspring/decimal"
 )
 
 // Refund ensures one submitted Payment Entry of type Pay for money given back,
@@ -56,6 +58,7 @@ type refundWork struct {
 	key     string
 	known   event.Document // what is remembered of it
 	isKnown bool
+	payment event.Document // whose money it gives back, as remembered
 	result  Result
 }
 
@@ -71,6 +74,9 @@ func (w *refundWork) undo(ctx context.Context) error {
 	}
 	name, err := w.cancelBooked(ctx, erpnext.DocPaymentEntry, w.key)
 	if err != nil {
+		return err
+	}
+	if err := w.unowe(ctx, w.counter, w.origin.Key("refund-fee", w.refund.ID)); err != nil {
 		return err
 	}
 	w.result.Note = "the refund failed: nothing is booked"
@@ -119,18 +125,18 @@ func (w *refundWork) post(ctx context.Context, received time.Time) error {
 
 func (w *refundWork) book(ctx context.Context, customer string) error {
 	r := w.refund
+	if r.Settlement == nil {
+		r.Settlement = likePayment(w.payment, r.Amount)
+	}
+	whole := r.Settlement
 	if w.Fees != FeesDeducted && r.Settlement != nil {
 		r.Settlement = withoutFee(*r.Settlement)
 	}
-	currency := r.Amount.Currency()
-	if r.Settlement != nil {
-		currency = r.Settlement.Net.Currency()
-	}
-	rate, err := w.rateOf(ctx, w.books, currency, r.At)
+	rate, err := w.rateOfMovement(ctx, w.books, r.Amount, r.Settlement, r.At)
 	if err != nil {
 		return err
 	}
-	pe, err := w.books.RefundEntry(r, w.key, customer, rate)
+	pe, err := w.books.RefundEntry(r, w.key, customer, rate, w.returned())
 	if err != nil {
 		return err
 	}
@@ -145,8 +151,38 @@ func (w *refundWork) book(ctx context.Context, customer string) error {
 		w.result = cancelledByHand(erpnext.DocPaymentEntry, stored.Name)
 		return nil
 	}
+	if whole != nil {
+		if err := w.owe(ctx, w.counter, w.origin.Key("refund-fee", r.ID), whole.Fee); err != nil {
+			return err
+		}
+	}
 	w.remember(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Data: map[string]string{dataCustomer: customer}})
 	return nil
+}
+
+// likePayment is what money that is taken back of a payment does to the balance,
+// as far as that follows from the payment: where that was converted, the same part
+// of it leaves.
+func likePayment(payment event.Document, amount money.Amount) *commerce.Settlement {
+	charged, gross := readAmount(payment.Data[dataCharged]), readAmount(payment.Data[dataGross])
+	if charged.Sign() <= 0 || charged.Currency() != amount.Currency() || gross.Sign() <= 0 || gross.Currency() == charged.Currency() {
+		return nil
+	}
+	leaves := shareOf(gross, amount, charged).Neg()
+	return &commerce.Settlement{Gross: leaves, Fee: money.Zero(leaves.Currency()), Net: leaves}
+}
+
+// returned is what of a foreign payment's credit is taken back: what an order
+// was worth to the customer's account when it was paid is what a refund of it is
+// worth. nil = what the movement is worth.
+func (w *refundWork) returned() *decimal.Decimal {
+	charged := readAmount(w.payment.Data[dataCharged])
+	credited, err := money.ParseDecimal(w.payment.Data[dataCredited])
+	if err != nil || charged.Sign() <= 0 || charged.Currency() != w.refund.Amount.Currency() || charged.Currency() == w.books.Currency {
+		return nil
+	}
+	share := credited.Mul(w.refund.Amount.Value()).DivRound(charged.Value(), 12).RoundBank(w.books.Precision)
+	return &share
 }
 
 // payee is the customer whose payment is given back; else the order's; else the
@@ -155,6 +191,7 @@ func (w *refundWork) payee(ctx context.Context, received time.Time) (found, erro
 	if w.refund.PaymentID != "" {
 		payment, ok, err := w.booked(ctx, w.paymentKeys()...)
 		if err != nil || ok {
+			w.payment = payment
 			return found{name: payment.Data[dataCustomer]}, err
 		}
 		if err := w.wait(received); err != nil {
@@ -162,11 +199,12 @@ func (w *refundWork) payee(ctx context.Context, received time.Time) (found, erro
 		}
 	}
 	payer := &paymentWork{Poster: w.Poster, counter: w.counter, pay: commerce.Payment{OrderRefs: w.refund.OrderRefs, PayerEmail: w.refund.PayerEmail}}
-	order, err := payer.findOrder(ctx)
-	if err != nil {
-		return found{}, err
+	if len(w.refund.OrderRefs) > 0 {
+		if err := payer.findOrders(ctx); err != nil {
+			return found{}, err
+		}
 	}
-	f, err := payer.payer(ctx, order)
+	f, err := payer.payer(ctx)
 	if payer.result.Warn != nil {
 		w.result.Warn = &fault.Error{
 			Kind: fault.Waiting, Op: "posting.refund", Cause: "refund booked for nobody known",
@@ -196,6 +234,6 @@ func (w *refundWork) wait(received time.Time) error {
 	return &fault.Error{
 		Kind: fault.Waiting, Op: "posting.refund", Cause: "the payment that is refunded is not in ERPNext yet",
 		Hint:       "nothing to do: the refund is booked when the payment comes, or on account at the deadline",
-		RetryAfter: left, WaitsFor: w.paymentKeys()[0],
+		RetryAfter: left, WaitsFor: w.paymentKeys(),
 	}
 }

@@ -91,6 +91,7 @@ func (w *orderWork) redraft(ctx context.Context) error {
 	}
 	w.adopt(d.stored, w.state.revision)
 	w.cover(w.order)
+	w.state.extra = extraDigest(d.wanted)
 	return w.alive(ctx, w.order.Note, nil)
 }
 
@@ -148,6 +149,7 @@ func (w *orderWork) replace(ctx context.Context, old erpnext.Stored) error {
 	}
 	w.adopt(d.stored, next)
 	w.cover(w.order)
+	w.state.extra = extraDigest(d.wanted)
 	w.state.next = 0
 	w.result.note("the order was edited: " + d.stored.Name + " took the place of " + old.Name)
 	if err := w.alive(ctx, w.order.Note, nil); err != nil {
@@ -254,14 +256,14 @@ func (w *orderWork) finishReplacement(ctx context.Context) error {
 
 // relink books the payments of the predecessor again, against the successor.
 func (w *orderWork) relink(ctx context.Context, so erpnext.Stored) error {
-	m := &move{from: w.state.name, to: so, left: baseTotal(so).Decimal}
+	m := &move{books: w.books, from: w.state.name, to: so, shown: w.state.shown, left: baseTotal(so).Decimal}
 	var loose []string
 	for _, name := range w.state.relink {
 		if !m.left.IsPositive() { // it stays on account, for an edit that asks for more
 			loose = append(loose, name)
 			continue
 		}
-		err := w.repay(ctx, name, m)
+		_, err := w.repay(ctx, name, m)
 		switch fault.KindOf(err) {
 		case fault.Rejected, fault.Rights:
 			w.unlinked(err)

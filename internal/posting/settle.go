@@ -3,7 +3,8 @@ package posting
 import (
 	"context"
 	"maps"
-	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -42,16 +43,26 @@ func (w *paymentWork) settle(ctx context.Context, received time.Time) error {
 			return &fault.Error{
 				Kind: fault.Waiting, Op: "posting.payment", Cause: "the provider has not told the fee yet",
 				Hint:       "nothing to do: the payment is booked when the fee is known, or without it at the deadline",
-				RetryAfter: left, WaitsFor: w.origin.Key("settlement", w.pay.ID),
+				RetryAfter: left, WaitsFor: movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
 			}
 		}
 	}
-	if w.Fees != FeesDeducted && w.pay.Settlement != nil {
+	w.whole = w.pay.Settlement
+	w.withPolicy()
+	return nil
+}
+
+// withPolicy leaves the fee out of the settlement where it is not deducted.
+func (w *paymentWork) withPolicy() {
+	if w.pay.Settlement != nil && (w.Fees != FeesDeducted || w.feeIsAll()) {
 		w.pay.Settlement = withoutFee(*w.pay.Settlement)
 	}
-	var err error
-	w.rate, err = w.rateOf(ctx, w.books, w.settledIn(), w.pay.At)
-	return err
+}
+
+// feeIsAll reports whether nothing is left of the payment once its fee is taken:
+// ERPNext has no payment of nothing, so the fee is booked on its own.
+func (w *paymentWork) feeIsAll() bool {
+	return w.Fees == FeesDeducted && w.whole != nil && w.whole.Net.Sign() <= 0
 }
 
 // withoutFee is a settlement whose fee is booked by other means, or not.
@@ -112,11 +123,11 @@ func (p *Poster) fee(ctx context.Context, origin Origin, pay commerce.Payment) (
 	if err != nil {
 		return Result{}, err
 	}
-	end, err := p.turns.take(ctx, w.key)
+	done, err := p.turns.takeAll(ctx, append(w.orderKeys(), w.keys()...))
 	if err != nil {
 		return Result{}, err
 	}
-	defer end()
+	defer done()
 	booked, ok, err := p.booked(ctx, w.keys()...)
 	switch {
 	case err != nil:
@@ -127,62 +138,142 @@ func (p *Poster) fee(ctx context.Context, origin Origin, pay commerce.Payment) (
 			r.add(event.Document{DocType: settlements, Key: key, Data: settlementData(*pay.Settlement)})
 		}
 		return r, nil
-	case booked.Data[dataSettled] != "":
-		return Result{Note: "the fee is in ERPNext already"}, nil
 	}
-	return w.settled(w.bookFee(ctx, booked))
+	return w.settled(w.amend(ctx, booked))
 }
 
 // bookFee books a fee that became known after its payment was booked in full.
 func (w *paymentWork) bookFee(ctx context.Context, booked event.Document) (Result, error) {
-	s := *w.pay.Settlement
-	if w.Fees != FeesDeducted {
-		return Result{Note: "fees are not booked with their payments, as the mapping sheet says"}, nil
+	w.whole = w.pay.Settlement
+	w.withPolicy()
+	if currency := booked.Data[dataCurrency]; currency != "" && currency != w.whole.Net.Currency() {
+		return w.rebook(ctx, booked)
 	}
-	if currency := booked.Data[dataCurrency]; currency != "" && currency != s.Net.Currency() {
-		return Result{}, &fault.Error{
-			Kind: fault.Mismatch, Op: "posting.fee", Cause: "the payment was booked in " + currency + " and settled in " + s.Net.Currency(),
-			Hint: "cancel " + booked.Name + " in ERPNext and book it by hand with the amount that the provider credited; with an API key of the provider the service knows the currency before it books",
+	var r Result
+	how := "journal"
+	if w.Fees == FeesDeducted {
+		var err error
+		if r, err = w.feeJournal(ctx, booked.Name); err != nil {
+			return r, err
+		}
+	} else {
+		how, r.Note = string(w.Fees), "fees are not booked with their payments, as the mapping sheet says"
+		if err := w.oweFee(ctx, w.origin.Key("fee", w.pay.ID), w.whole.Fee); err != nil {
+			return r, err
 		}
 	}
-	rate, err := w.rateOf(ctx, w.books, s.Net.Currency(), w.pay.At)
-	if err != nil {
-		return Result{}, err
-	}
-	transfer, err := w.books.FeeTransfer(w.pay.Provider, s.Fee)
-	if err != nil {
-		return Result{}, err
-	}
-	v := mapping.Voucher{At: w.pay.At, Reference: s.ID, Title: "Fee", Remark: "Fee of " + booked.Name}
-	r, err := w.journal(ctx, w.books.JournalEntry(v, w.origin.Key("fee", w.pay.ID), rate, []mapping.Transfer{transfer}))
-	if err != nil {
-		return r, err
-	}
 	data := maps.Clone(booked.Data)
-	data[dataSettled] = "journal"
-	for _, key := range w.keys() {
-		r.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: booked.Name, Key: key, Data: data})
-	}
+	data[dataSettled], data[dataGross] = how, amountData(w.whole.Gross)
+	w.recollect(&r, booked.Name, data)
 	return r, nil
 }
 
-// rateOf is what one unit of a currency is worth in the company's on a day, by
-// ERPNext's own records (erpnext/setup/utils.py, get_exchange_rate).
-func (p *Poster) rateOf(ctx context.Context, b mapping.Books, currency string, at time.Time) (mapping.Rate, error) {
-	if currency == b.Currency {
-		return mapping.Rate{}, nil
-	}
-	var rate erpnext.Number
-	err := p.Site.Call(ctx, http.MethodPost, "erpnext.setup.utils.get_exchange_rate",
-		map[string]string{"from_currency": currency, "to_currency": b.Currency, "transaction_date": b.Date(at)}, &rate)
-	if err != nil {
-		return mapping.Rate{}, err
-	}
-	if !rate.GreaterThan(decimal.Zero) {
-		return mapping.Rate{}, &fault.Error{
-			Kind: fault.Unmapped, Op: "posting.rate", Cause: "ERPNext has no exchange rate from " + currency + " to " + b.Currency,
-			Hint: "make a Currency Exchange record for the day in ERPNext, then replay",
+// recollect remembers what became of a payment under all its names.
+func (w *paymentWork) recollect(r *Result, name string, data map[string]string) {
+	keys := w.keys()
+	for key := range strings.SplitSeq(data[dataKeys], "\n") {
+		if key != "" && !slices.Contains(keys, key) {
+			keys = append(keys, key)
 		}
 	}
-	return mapping.Rate{Decimal: rate.Decimal}, nil
+	data[dataKeys] = strings.Join(keys, "\n")
+	for _, key := range keys {
+		r.add(event.Document{DocType: erpnext.DocPaymentEntry, Name: name, Key: key, Data: data})
+	}
+}
+
+func (w *paymentWork) feeJournal(ctx context.Context, name string) (Result, error) {
+	rate, err := w.rateOfMovement(ctx, w.books, w.pay.Amount, w.whole, w.pay.At)
+	if err != nil {
+		return Result{}, err
+	}
+	transfer, err := w.books.FeeTransfer(w.pay.Provider, w.whole.Fee)
+	if err != nil {
+		return Result{}, err
+	}
+	v := mapping.Voucher{At: w.pay.At, Reference: w.whole.ID, Title: "Fee", Remark: "Fee of " + name}
+	return w.journal(ctx, w.books.JournalEntry(v, w.origin.Key("fee", w.pay.ID), rate, []mapping.Transfer{transfer}))
+}
+
+// rebook puts a payment on the account it belongs to, after the provider told
+// that it was settled in another currency than it was charged in: it is
+// cancelled and gets a successor, which pays what it paid. What cannot be mapped
+// is refused before anything is undone, and every step can be repeated.
+func (w *paymentWork) rebook(ctx context.Context, booked event.Document) (Result, error) {
+	var r Result
+	old, err := w.newest(ctx, booked.Name)
+	if err != nil {
+		return r, err
+	}
+	if old.Key == "" {
+		return r, &fault.Error{
+			Kind: fault.Mismatch, Op: "posting.fee", Cause: "the payment was booked in " + booked.Data[dataCurrency] + " and settled in " + w.whole.Net.Currency(),
+			Hint: booked.Name + " was made by hand: cancel it in ERPNext and book what the provider credited",
+		}
+	}
+	pe, err := w.successor(ctx, old)
+	if err != nil {
+		return r, err
+	}
+	if err := w.Site.Cancel(ctx, erpnext.DocPaymentEntry, old.Name); err != nil {
+		return r, err
+	}
+	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	for _, less := range []func() error{
+		func() error { return w.reduce(ctx, &old) },
+		func() error { old.References = nil; return nil },
+	} {
+		// It is cancelled by now: where another payment took its place at an order,
+		// it pays what is left of that, or goes on account.
+		if f := asFault(err); f == nil || f.Kind != fault.Rejected {
+			break
+		}
+		if err = less(); err != nil {
+			return r, err
+		}
+		if pe, err = w.successor(ctx, old); err != nil {
+			return r, err
+		}
+		stored, err = w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := w.oweFee(ctx, w.origin.Key("fee", w.pay.ID), w.whole.Fee); err != nil {
+		return r, err
+	}
+	if w.feeIsAll() {
+		if r, err = w.feeJournal(ctx, stored.Name); err != nil {
+			return r, err
+		}
+	}
+	data := w.told(maps.Clone(booked.Data))
+	data[dataSettled] = "deducted"
+	w.recollect(&r, stored.Name, data)
+	if data[dataLinked] == "" { // it waits for its order under its new name
+		err = w.renameLoose(ctx, old.Name, stored.Name, w.orderKeys()...)
+	}
+	r.Note = "the provider settled the payment in " + w.whole.Net.Currency() + ": " + stored.Name + " took the place of " + old.Name
+	return r, err
+}
+
+// successor is a payment as it would have been booked, had the provider told
+// before, with what it paid.
+func (w *paymentWork) successor(ctx context.Context, old bookedPayment) (erpnext.PaymentEntry, error) {
+	if err := w.value(ctx); err != nil {
+		return erpnext.PaymentEntry{}, err
+	}
+	worth, allocated := w.books.Paid(w.pay, w.rate).Worth, decimal.Zero
+	for _, ref := range old.References {
+		allocated = allocated.Add(ref.AllocatedAmount.Decimal)
+	}
+	w.split = mapping.Split{Rest: worth.Sub(allocated)}
+	if allocated.IsPositive() && (old.Unallocated.IsZero() || w.split.Rest.IsNegative()) {
+		w.split = mapping.Split{Exchange: allocated.Sub(worth)}
+	}
+	base, n := splitRevision(old.Key)
+	pe, err := w.books.PaymentEntry(w.pay, revisedKey(base, n+1), old.Party, w.rate, w.split)
+	pe.References, pe.AmendedFrom = old.References, old.Name
+	w.split.Rest = w.split.Rest.Add(allocated) // for what is remembered: they are not orders alone
+	return pe, err
 }

@@ -60,6 +60,7 @@ type orderState struct {
 	currency string
 	total    string // in the order's currency
 	base     string // in the company's
+	shown    string // what the buyer was shown instead, where that is another currency: "45.85 USD"
 }
 
 func (s orderState) data() map[string]string {
@@ -67,7 +68,7 @@ func (s orderState) data() map[string]string {
 		"phase": string(s.phase), "version": s.version, "booked": s.booked, "said": s.said, "note": s.note,
 		"revision": number(s.revision), "next": number(s.next), "relink": strings.Join(s.relink, "\n"),
 		"extra": s.extra, "covered": s.covered, "covered_total": s.coveredTotal, "supplements": strings.Join(s.supplements, "\n"),
-		"customer": s.customer, "currency": s.currency, "grand_total": s.total, "base_grand_total": s.base,
+		"customer": s.customer, "currency": s.currency, "grand_total": s.total, "base_grand_total": s.base, "shown": s.shown,
 	}
 	maps.DeleteFunc(all, func(_, value string) bool { return value == "" })
 	return all
@@ -78,9 +79,9 @@ func (s orderState) data() map[string]string {
 // of its money goes on.
 func Impersonal() []string {
 	return []string{
-		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total",
+		"phase", "version", "booked", "said", "revision", "next", "relink", "currency", "grand_total", "base_grand_total", "shown",
 		"extra", "covered", "covered_total", "supplements",
-		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, "names", "id", "gross", "fee", "net", "order", dataFile,
+		dataCurrency, dataSettled, dataLinked, dataKeys, dataFailed, dataMoving, dataCharged, dataGross, dataCredited, dataSum, "names", "id", "fee", "net", "order", dataFile,
 	}
 }
 
@@ -88,7 +89,7 @@ func readState(doc event.Document) orderState {
 	s := orderState{
 		name: doc.Name, phase: phase(doc.Data["phase"]),
 		version: doc.Data["version"], booked: doc.Data["booked"], said: doc.Data["said"], note: doc.Data["note"],
-		customer: doc.Data["customer"], currency: doc.Data["currency"], total: doc.Data["grand_total"], base: doc.Data["base_grand_total"],
+		customer: doc.Data["customer"], currency: doc.Data["currency"], total: doc.Data["grand_total"], base: doc.Data["base_grand_total"], shown: doc.Data["shown"],
 	}
 	s.revision, _ = strconv.Atoi(doc.Data["revision"])
 	s.next, _ = strconv.Atoi(doc.Data["next"])
@@ -246,4 +247,12 @@ func (p *Poster) orderState(ctx context.Context, key string) (orderState, error)
 		return orderState{}, memoryError("posting.order", err)
 	}
 	return readState(doc), nil
+}
+
+// shown is what the buyer of an order was shown, where that is another currency.
+func shown(o commerce.Order) string {
+	if o.ShownTotal == nil {
+		return ""
+	}
+	return amountData(*o.ShownTotal)
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -108,9 +109,9 @@ func TestPlanEveryKind(t *testing.T) {
 }
 
 func TestPlanWaitingKeepsWhatItWaitsFor(t *testing.T) {
-	f := &fault.Error{Kind: fault.Waiting, WaitsFor: "shopify/acme/order/1", RetryAfter: 30 * time.Hour}
+	f := &fault.Error{Kind: fault.Waiting, WaitsFor: []string{"shopify/acme/order/1", "shopify/acme/order-name/1"}, RetryAfter: 30 * time.Hour}
 	o := plan{giveUp: defaultGiveUp, rand: dice(0.5)}.next(failure{fault: f, attempt: 9, since: noon, now: noon})
-	if o.WaitsFor != f.WaitsFor || !o.Free || !o.DueAt.Equal(noon.Add(30*time.Hour)) {
+	if !slices.Equal(o.WaitsFor, f.WaitsFor) || !o.Free || !o.DueAt.Equal(noon.Add(30*time.Hour)) {
 		t.Errorf("got %+v", o)
 	}
 }

@@ -36,6 +36,8 @@ func (s *Site) authenticate(r *http.Request) (*user, error) {
 		}
 		pair = string(decoded)
 	case "token":
+	case "bearer":
+		return s.bearerUser(pair)
 	default:
 		return nil, bare("AuthenticationError", "")
 	}

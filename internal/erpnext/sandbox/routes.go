@@ -128,6 +128,9 @@ func (s *Site) transact(r *http.Request, raw []byte) answer {
 }
 
 func (c *call) serve() (answer, error) {
+	if c.request.Method == http.MethodPost && c.request.URL.Path == "/api/method/"+tokenMethod {
+		return c.token()
+	}
 	if err := c.readForm(); err != nil {
 		return answer{}, err
 	}

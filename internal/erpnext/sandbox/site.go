@@ -37,6 +37,7 @@ type Site struct {
 	tables   map[string]*table
 	series   map[string]int64
 	users    map[string]*user // by API key
+	oauth    oauth
 	perms    map[string]map[string]rights
 	versions map[string]string
 	host     string

@@ -5,9 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,26 +12,22 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/ledgerhook/ledgerhook/internal/fault"
+	"github.com/ledgerhook/ledgerhook/internal/source/rest"
 	"github.com/ledgerhook/ledgerhook/internal/source/strictjson"
 )
 
 const (
-	apiTimeout    = 20 * time.Second // of one call; Open's own budget is shorter
-	maxAnswer     = 1 << 20
-	maxRetryAfter = time.Hour
-	maxDetail     = 2000
-	maxQuestions  = 4 // about transmissions at a time: strangers cause them
+	maxQuestions = 4                // about transmissions at a time: strangers cause them
+	tokenMargin  = 10 * time.Second // a token is renewed before it runs out
 )
 
 // api talks to PayPal's REST API with the credentials of one app.
 type api struct {
 	base   string
-	client *http.Client
+	client *rest.Client
 	tokens tokens
 	free   chan struct{} // a place for each question about a transmission
 }
@@ -45,18 +38,11 @@ func newAPI(transport http.RoundTripper, o Options) *api {
 		base = "https://api-m.sandbox.paypal.com"
 	}
 	base = strings.TrimSuffix(cmp.Or(o.APIURL, base), "/")
-	client := &http.Client{
-		Transport:     transport,
-		Timeout:       apiTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	client := rest.New("PayPal", transport)
+	return &api{
+		base: base, client: client, free: make(chan struct{}, maxQuestions),
+		tokens: tokens{client: client, address: base + "/v1/oauth2/token", id: o.ClientID, secret: o.ClientSecret},
 	}
-	return &api{base: base, client: client, free: make(chan struct{}, maxQuestions), tokens: tokens{
-		client: client,
-		config: clientcredentials.Config{
-			ClientID: o.ClientID, ClientSecret: o.ClientSecret,
-			TokenURL: base + "/v1/oauth2/token", AuthStyle: oauth2.AuthStyleInHeader,
-		},
-	}}
 }
 
 // verifies asks PayPal whether a transmission is its own. PayPal compares what
@@ -73,7 +59,7 @@ func (a *api) verifies(ctx context.Context, t transmission, webhookID string, bo
 	case a.free <- struct{}{}:
 		defer func() { <-a.free }()
 	case <-ctx.Done():
-		return false, broken("paypal.verify", ctx.Err())
+		return false, ctx.Err()
 	}
 	answer, failure := a.call(ctx, "paypal.verify", http.MethodPost, "/v1/notifications/verify-webhook-signature", request)
 	if failure != nil {
@@ -127,143 +113,105 @@ func (a *api) once(ctx context.Context, op, method, path, token string, body []b
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	res, err := a.client.Do(req)
-	if err != nil {
-		return strictjson.Value{}, broken(op, err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err != nil {
-		return strictjson.Value{}, broken(op, err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return strictjson.Value{}, refused(op, res, text)
-	}
-	answer, err := strictjson.Parse(text)
-	if err != nil {
-		return strictjson.Value{}, fault.New(fault.Unavailable, op, "the answer is no JSON object")
-	}
-	return answer, nil
+	answer, failure := a.client.Do(op, req)
+	return answer, hinted(failure)
 }
 
-// refused names what a status other than 200 means.
-func refused(op string, res *http.Response, body []byte) *fault.Error {
-	e := fault.New(fault.BadRequest, op, "PayPal answered "+strconv.Itoa(res.StatusCode))
-	e.Detail = cutText(string(body))
-	switch s := res.StatusCode; {
-	case s == http.StatusUnauthorized:
-		e.Kind = fault.Credentials
-		e.Hint = "check LEDGERHOOK_PAYPAL_CLIENT_ID, _CLIENT_SECRET and _MODE: sandbox and live credentials do not mix"
-	case s == http.StatusForbidden:
-		e.Kind = fault.Rights
-	case s == http.StatusNotFound:
-		e.Kind = fault.Missing
-	case s == http.StatusRequestTimeout:
-		e.Kind = fault.Timeout
-	case s == http.StatusTooManyRequests:
-		e.Kind, e.RetryAfter = fault.RateLimited, retryAfter(res.Header.Get("Retry-After"))
-	case s >= 500 || s < 400: // a redirect is no answer of an API
-		e.Kind, e.RetryAfter = fault.Unavailable, retryAfter(res.Header.Get("Retry-After"))
+// hinted says what a person can do about a refusal.
+func hinted(e *fault.Error) *fault.Error {
+	switch {
+	case e == nil:
+	case e.Kind == fault.Credentials:
+		e.Hint = "check LEDGERHOOK_PAYPAL_CLIENT_ID, _CLIENT_SECRET and _MODE, or the source's in the mapping sheet: sandbox and live credentials do not mix"
+	case e.Kind == fault.Rights:
+		e.Hint = "give the REST app the right in PayPal's developer pages, under its features; disputes have one of their own"
 	}
 	return e
-}
-
-// retryAfter reads seconds or a date. What is unreadable or in the past is 0,
-// and more than an hour counts as an hour.
-func retryAfter(text string) time.Duration {
-	wait := time.Duration(0)
-	if seconds, err := strconv.Atoi(text); err == nil {
-		wait = time.Duration(min(max(seconds, 0), int(maxRetryAfter/time.Second))) * time.Second
-	} else if at, err := http.ParseTime(text); err == nil {
-		wait = time.Until(at)
-	}
-	return min(max(wait, 0), maxRetryAfter)
-}
-
-// broken names a call that got no whole answer. The address is taken off the
-// error: it names the payment.
-func broken(op string, err error) *fault.Error {
-	if outer, ok := errors.AsType[*url.Error](err); ok {
-		err = outer.Err
-	}
-	e := &fault.Error{Kind: fault.Network, Op: op, Cause: "PayPal was not reached", Err: err}
-	timed, ok := errors.AsType[net.Error](err)
-	if errors.Is(err, context.DeadlineExceeded) || ok && timed.Timeout() {
-		e.Kind, e.Cause = fault.Timeout, "PayPal did not answer in time"
-	}
-	return e
-}
-
-func cutText(text string) string {
-	if runes := []rune(text); len(runes) > maxDetail {
-		return string(runes[:maxDetail]) + "…"
-	}
-	return text
 }
 
 // tokens keeps one access token until shortly before it runs out. Calls that
 // need a new one at the same time share the request for it.
 type tokens struct {
-	config clientcredentials.Config
-	client *http.Client
-	flight singleflight.Group
+	client     *rest.Client
+	address    string
+	id, secret string
+	flight     singleflight.Group
 
 	mu    sync.Mutex
-	token *oauth2.Token
+	token string
+	until time.Time
+}
+
+// granted is what a request for a token ends with.
+type granted struct {
+	token   string
+	failure *fault.Error
 }
 
 func (t *tokens) get(ctx context.Context, op string) (string, *fault.Error) {
 	t.mu.Lock()
-	token := t.token
+	token, until := t.token, t.until
 	t.mu.Unlock()
-	if token.Valid() {
-		return token.AccessToken, nil
+	if token != "" && time.Now().Before(until) {
+		return token, nil
 	}
-	keep := context.WithValue(context.WithoutCancel(ctx), oauth2.HTTPClient, t.client)
+	keep := context.WithoutCancel(ctx)
 	answer := t.flight.DoChan("token", func() (any, error) {
-		token, err := t.config.Token(keep)
-		if err == nil {
-			t.mu.Lock()
-			t.token = token
-			t.mu.Unlock()
-		}
-		return token, err
+		token, failure := t.request(keep, op)
+		return granted{token, failure}, nil
 	})
 	select {
 	case <-ctx.Done():
-		return "", broken(op, ctx.Err())
+		return "", &fault.Error{Kind: fault.KindOf(ctx.Err()), Op: op, Cause: "PayPal did not answer in time", Err: ctx.Err()}
 	case r := <-answer:
-		if r.Err != nil {
-			return "", noToken(op, r.Err)
-		}
-		token, _ := r.Val.(*oauth2.Token)
-		return token.AccessToken, nil
+		g, _ := r.Val.(granted)
+		return g.token, g.failure
 	}
+}
+
+// request asks for a token (RFC 6749, 4.4) and keeps it.
+func (t *tokens) request(ctx context.Context, op string) (string, *fault.Error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, strings.NewReader("grant_type=client_credentials"))
+	if err != nil {
+		return "", fault.New(fault.Internal, op, "the request cannot be made")
+	}
+	req.SetBasicAuth(url.QueryEscape(t.id), url.QueryEscape(t.secret))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, failure := t.client.Do(op, req)
+	if failure != nil {
+		return "", noToken(failure)
+	}
+	token := answer.Get("access_token").Text()
+	if token == "" {
+		return "", fault.New(fault.Unavailable, op, "no access token: the answer cannot be read")
+	}
+	lasts, err := strconv.Atoi(answer.Get("expires_in").Literal())
+	if err != nil {
+		lasts = 0 // asked for again every time
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token, t.until = token, time.Now().Add(time.Duration(lasts)*time.Second-tokenMargin)
+	return token, nil
+}
+
+// noToken names why there is no token. PayPal's words quote the credentials.
+func noToken(e *fault.Error) *fault.Error {
+	if e.Kind == fault.BadRequest { // OAuth says 400 for unknown credentials too
+		e.Kind = fault.Credentials
+	}
+	if e.Kind != fault.Network && e.Kind != fault.Timeout {
+		e.Cause = "no access token: " + e.Cause
+	}
+	e.Detail = ""
+	return hinted(e)
 }
 
 // forget drops a token that PayPal refused, unless a newer one came meanwhile.
 func (t *tokens) forget(token string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.token != nil && t.token.AccessToken == token {
-		t.token = nil
+	if t.token == token {
+		t.token = ""
 	}
-}
-
-// noToken names why there is no token. The library's errors quote the answer,
-// so they are not handed on.
-func noToken(op string, err error) *fault.Error {
-	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response != nil {
-		e := refused(op, answer.Response, answer.Body)
-		e.Cause = "no access token: " + e.Cause
-		if e.Kind == fault.BadRequest { // OAuth says 400 for unknown credentials too
-			e.Kind = fault.Credentials
-		}
-		return e
-	}
-	if _, ok := errors.AsType[*url.Error](err); ok {
-		return broken(op, err)
-	}
-	return fault.New(fault.Unavailable, op, "no access token: the answer cannot be read")
 }

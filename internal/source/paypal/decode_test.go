@@ -1,9 +1,6 @@
 package paypal
 
 import (
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +8,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
-	"github.com/ledgerhook/ledgerhook/internal/corpus"
 	"github.com/ledgerhook/ledgerhook/internal/event"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
@@ -38,6 +34,10 @@ func amountOf(text, currency string) money.Amount {
 	return a
 }
 
+func settled(id, gross, fee, net, currency string) *commerce.Settlement {
+	return &commerce.Settlement{ID: id, Gross: amountOf(gross, currency), Fee: amountOf(fee, currency), Net: amountOf(net, currency)}
+}
+
 func TestDecodePayment(t *testing.T) {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 890e6, time.UTC)
 	tests := []struct {
@@ -49,7 +49,10 @@ func TestDecodePayment(t *testing.T) {
 			about(`{"id":"CAP7","status":"COMPLETED","amount":{"currency_code":"EUR","value":"50.25"},"custom_id":"820982911946154508","invoice_id":"#1001",
 				"seller_receivable_breakdown":{"gross_amount":{"currency_code":"EUR","value":"50.25"},"net_amount":{"currency_code":"EUR","value":"48.50"}},
 				"supplementary_data":{"related_ids":{"order_id":"PAYPALS-OWN"}}}`),
-			commerce.Payment{ID: "CAP7", Amount: amountOf("50.25", "EUR"), OrderRefs: []string{"820982911946154508", "#1001"}, At: at},
+			commerce.Payment{
+				ID: "CAP7", Amount: amountOf("50.25", "EUR"), OrderRefs: []string{"820982911946154508", "#1001"}, At: at,
+				Settlement: settled("CAP7", "50.25", "1.75", "48.50", "EUR"),
+			},
 		},
 		{
 			"a capture that says one reference twice", captureCompleted,
@@ -69,12 +72,22 @@ func TestDecodePayment(t *testing.T) {
 		{
 			"a sale", saleCompleted,
 			about(`{"id":"SALE7","state":"completed","amount":{"total":"6.01","currency":"USD"},"custom":"C 1","invoice_number":"17","transaction_fee":{"value":"0.47","currency":"USD"}}`),
-			commerce.Payment{ID: "SALE7", Amount: amountOf("6.01", "USD"), OrderRefs: []string{"C 1", "17"}, At: at},
+			commerce.Payment{ID: "SALE7", Amount: amountOf("6.01", "USD"), OrderRefs: []string{"C 1", "17"}, At: at, Settlement: settled("SALE7", "6.01", "0.47", "5.54", "USD")},
 		},
 		{
 			"a sale with details: the total counts", saleCompleted,
 			about(`{"id":"SALE7","state":"completed","amount":{"total":"6.01","currency":"USD","details":{"subtotal":"3.00","tax":"0.01","shipping":"1.00","handling_fee":"2.00","shipping_discount":"3.00"}},"invoice_number":""}`),
 			commerce.Payment{ID: "SALE7", Amount: amountOf("6.01", "USD"), At: at},
+		},
+		{
+			"a capture of the older generation", captureCompleted,
+			about(`{"id":"CAP7","state":"completed","amount":{"total":"6.01","currency":"USD"},"invoice_number":"17","transaction_fee":{"value":"0.47","currency":"USD"}}`),
+			commerce.Payment{ID: "CAP7", Amount: amountOf("6.01", "USD"), OrderRefs: []string{"17"}, At: at, Settlement: settled("CAP7", "6.01", "0.47", "5.54", "USD")},
+		},
+		{
+			"a capture that was refunded in part since", captureCompleted,
+			about(`{"id":"CAP7","status":"PARTIALLY_REFUNDED","amount":{"currency_code":"USD","value":"1.00"}}`),
+			commerce.Payment{ID: "CAP7", Amount: amountOf("1", "USD"), At: at},
 		},
 		{
 			"a sale whose hold is over", saleCompleted,
@@ -138,33 +151,39 @@ func TestDecodeIgnores(t *testing.T) {
 	sale := func(fields string) string {
 		return about(`{"id":"SALE","amount":{"total":"1.00","currency":"USD"},` + fields + `}`)
 	}
-	refund := about(`{"id":"REF","sale_id":"SALE","state":"completed","amount":{"total":"-0.01","currency":"USD"}}`)
+	waiting := func(code string) string {
+		return about(`{"id":"CAP","status":"PENDING","status_details":{"reason":"` + code + `"},"amount":{"currency_code":"USD","value":"1.00"}}`)
+	}
 	tests := []struct{ name, topic, body, want string }{
 		{"a pending capture", "PAYMENT.CAPTURE.PENDING", capture("PENDING"), "PAYMENT.CAPTURE.PENDING"},
 		{"a pending capture that says it is completed", "PAYMENT.CAPTURE.PENDING", capture("COMPLETED"), "PAYMENT.CAPTURE.PENDING"},
-		{"a completed capture that is pending", captureCompleted, capture("PENDING"), "not COMPLETED"},
-		{"a completed capture that is declined", captureCompleted, capture("DECLINED"), "not COMPLETED"},
-		{"a completed capture in small letters", captureCompleted, capture("completed"), "not COMPLETED"},
-		{"a denied capture, which is declined", "PAYMENT.CAPTURE.DENIED", capture("DECLINED"), "PAYMENT.CAPTURE.DENIED"},
+		{"a completed capture that is pending", captureCompleted, capture("PENDING"), "not money yet"},
+		{"a completed capture that is declined", captureCompleted, capture("DECLINED"), "own status does not"},
+		{"a completed capture in small letters", captureCompleted, capture("completed"), "own status does not"},
+		{"a capture in review", "PAYMENT.CAPTURE.PENDING", waiting("PENDING_REVIEW"), "waits for PayPal's review"},
+		{"a capture that the merchant must accept", "PAYMENT.CAPTURE.PENDING", waiting("RECEIVING_PREFERENCE_MANDATES_MANUAL_ACTION"), "you to accept it in PayPal"},
+		{"a capture by eCheck", "PAYMENT.CAPTURE.PENDING", waiting("ECHECK"), "eCheck to clear"},
+		{"a capture that waits for what nobody knows", "PAYMENT.CAPTURE.PENDING", waiting("SOME <b>THING</b>"), "something that PayPal does not name"},
+		{"a sale by eCheck", "PAYMENT.SALE.PENDING", sale(`"state":"pending","reason_code":"ECHECK"`), "eCheck to clear"},
+		{"a denied capture, which is declined", "PAYMENT.CAPTURE.DENIED", capture("DECLINED"), "PAYMENT.CAPTURE.DENIED: the payment was declined"},
 		{"a declined capture", "PAYMENT.CAPTURE.DECLINED", capture("DECLINED"), "PAYMENT.CAPTURE.DECLINED"},
-		{"a refunded capture", "PAYMENT.CAPTURE.REFUNDED", capture("COMPLETED"), "PAYMENT.CAPTURE.REFUNDED"},
-		{"a reversed capture", "PAYMENT.CAPTURE.REVERSED", capture("COMPLETED"), "PAYMENT.CAPTURE.REVERSED"},
-		{"a refunded sale, which is negative", "PAYMENT.SALE.REFUNDED", refund, "PAYMENT.SALE.REFUNDED"},
-		{"a reversed sale", "PAYMENT.SALE.REVERSED", refund, "PAYMENT.SALE.REVERSED"},
-		{"a pending sale that says it is completed and held", "PAYMENT.SALE.PENDING", sale(`"state":"completed","payment_hold_status":"HELD"`), "PAYMENT.SALE.PENDING"},
-		{"a completed sale that is held", saleCompleted, sale(`"state":"completed","payment_hold_status":"HELD"`), "held"},
-		{"a completed sale that is pending", saleCompleted, sale(`"state":"pending"`), "not completed"},
+		{"a pending sale that says it is completed and held", "PAYMENT.SALE.PENDING", sale(`"state":"completed","payment_hold_status":"HELD"`), "PayPal holds the money"},
+		{"a completed sale that is held", saleCompleted, sale(`"state":"completed","payment_hold_status":"HELD"`), "PayPal holds the money"},
+		{"a completed sale that is pending", saleCompleted, sale(`"state":"pending"`), "not money yet"},
 		{"a denied sale", "PAYMENT.SALE.DENIED", sale(`"state":"denied"`), "PAYMENT.SALE.DENIED"},
-		{"an approved order", "CHECKOUT.ORDER.APPROVED", capture("COMPLETED"), "CHECKOUT.ORDER.APPROVED"},
+		{"an approved order", "CHECKOUT.ORDER.APPROVED", capture("COMPLETED"), "no money moves at this event; PAYMENT.CAPTURE.COMPLETED books it"},
 		{"a completed order", "CHECKOUT.ORDER.COMPLETED", capture("COMPLETED"), "CHECKOUT.ORDER.COMPLETED"},
-		{"an authorisation", "PAYMENT.AUTHORIZATION.CREATED", capture("COMPLETED"), "PAYMENT.AUTHORIZATION.CREATED"},
+		{"an authorisation", "PAYMENT.AUTHORIZATION.CREATED", capture("COMPLETED"), "an authorisation moves no money"},
+		{"a subscription", "BILLING.SUBSCRIPTION.ACTIVATED", about(`{"id":"I-1","status":"ACTIVE"}`), "PAYMENT.SALE.COMPLETED books each payment"},
+		{"a subscription's failed payment", "BILLING.SUBSCRIPTION.PAYMENT.FAILED", about(`{"id":"I-1"}`), "no money came"},
+		{"a payout to others", "PAYMENT.PAYOUTS-ITEM.SUCCEEDED", about(`{"id":"P"}`), "book it by hand"},
 		{"a type in small letters", "payment.capture.completed", capture("COMPLETED"), "payment.capture.completed"},
 		{"a type nobody has seen, about nothing", "NEW.THING", `{}`, "NEW.THING"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := decode(t, tt.topic, tt.body)
-			if err != nil || c.Payment != nil || !strings.Contains(c.Ignored, tt.want) {
+			if err != nil || c.Payment != nil || c.Refunds != nil || strings.Contains(c.Ignored, "<") || !strings.Contains(c.Ignored, tt.want) {
 				t.Errorf("got %+v, %v; want a reason with %q", c, err, tt.want)
 			}
 		})
@@ -183,7 +202,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{"no resource", captureCompleted, `{"id":"WH-1"}`, "resource.status is missing"},
 		{"a resource that is none", captureCompleted, about(`"secretword"`), "resource is not an object"},
 		{"a capture without status", captureCompleted, about(`{"id":"CAP","amount":{"value":"1.00","currency_code":"USD"}}`), "resource.status is missing"},
-		{"a capture of the older generation", captureCompleted, about(`{"id":"CAP","state":"completed","amount":{"total":"1.00","currency":"USD"}}`), "resource.status is missing"},
 		{"a status that is none", captureCompleted, about(`{"status":["secretword"]}`), "resource.status is not text"},
 		{"a sale without state", saleCompleted, about(`{"id":"SALE","amount":{"total":"1.00","currency":"USD"}}`), "resource.state is missing"},
 		{"no id", captureCompleted, capture(`"amount":{"value":"1.00","currency_code":"USD"}`), "resource.id is not a usable identifier"},
@@ -248,59 +266,24 @@ func TestDecodeTimes(t *testing.T) {
 	}
 }
 
-func TestDecodeOverTheCorpus(t *testing.T) {
-	type paid struct{ id, amount, refs, at string }
-	want := map[string]paid{ // the payments among the samples; all others are ignored
-		"payment-capture-completed-v2":   {"12A34567BC123456S", "30.00 USD", "5840243-146", "2019-02-14T21:50:07Z"},
-		"payment-sale-completed":         {"80021663DE681814L", "0.48 USD", "", "2014-10-23T17:23:52Z"},
-		"payment-sale-completed-details": {"8RS6210148826604N", "6.01 USD", "Hello World!", "2016-10-05T14:57:40Z"},
-	}
-	files, err := filepath.Glob(filepath.Join(corpus.Dir(t, "payloads/paypal"), "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no payloads: %v", err)
-	}
-	found := 0
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".json")
-		t.Run(name, func(t *testing.T) {
-			var p struct {
-				Topic string
-				Body  json.RawMessage
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(text, &p); err != nil {
-				t.Fatal(err)
-			}
-			c, err := decode(t, p.Topic, string(p.Body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got paid
-			if c.Payment != nil {
-				found++
-				got = paid{c.Payment.ID, c.Payment.Amount.String(), strings.Join(c.Payment.OrderRefs, " | "), c.Payment.At.Truncate(time.Second).Format(time.RFC3339)}
-			} else if !strings.Contains(c.Ignored, p.Topic) {
-				t.Errorf("the reason does not name the type: %q", c.Ignored)
-			}
-			if got != want[name] {
-				t.Errorf("got %+v, want %+v", got, want[name])
-			}
-		})
-	}
-	if found != len(want) {
-		t.Errorf("%d payments, want %d", found, len(want))
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	f.Add(captureCompleted, []byte(about(`{"id":"CAP","status":"COMPLETED","amount":{"value":"1.00","currency_code":"USD"},"custom_id":"A"}`)))
 	f.Add(captureCompleted, []byte(about(`{"id":"CAP","status":"COMPLETED","amount":{"value":-1.5e9,"currency_code":"JPY"},"payer":{"name":{"given_name":"A"}}}`)))
 	f.Add(saleCompleted, []byte(about(`{"id":"SALE","state":"completed","payment_hold_status":"HELD","amount":{"total":"0.005","currency":"KWD"}}`)))
 	f.Add(saleCompleted, []byte(about(`{"id":"SALE","state":"completed","amount":{"total":"99999999999999999999999.99","currency":"usd"}}`)))
-	f.Add("PAYMENT.CAPTURE.REFUNDED", []byte(`{"resource":null}`))
+	f.Add(captureRefunded, []byte(`{"resource":null}`))
+	f.Add(captureCompleted, []byte(about(`{"id":"CAP","status":"COMPLETED","amount":{"value":"185.10","currency_code":"USD"},`+
+		`"seller_receivable_breakdown":{"gross_amount":{"value":"185.10","currency_code":"USD"},"platform_fees":[{"amount":{"value":"0.50","currency_code":"USD"}}],`+
+		`"net_amount":{"value":"184.60","currency_code":"USD"},"receivable_amount":{"value":"115.98","currency_code":"EUR"},`+
+		`"exchange_rate":{"source_currency":"USD","target_currency":"EUR","value":"0.628281035098039"}}}`)))
+	f.Add(captureReversed, []byte(about(`{"id":"REF","status":"COMPLETED","amount":{"value":"2.51","currency_code":"USD"},"links":[{"rel":"up","href":"https://api.paypal.com/v2/payments/captures/CAP"}],`+
+		`"seller_payable_breakdown":{"gross_amount":{"value":"2.51","currency_code":"USD"},"net_amount_breakdown":[{"payable_amount":{"value":"2.20","currency_code":"EUR"}}]}}`)))
+	f.Add(saleRefunded, []byte(about(`{"id":"REF","state":"completed","sale_id":"SALE","amount":{"total":"-0.01","currency":"USD"},"refund_from_received_amount":{"value":"0.01","currency":"EUR"}}`)))
+	f.Add(disputeResolved, []byte(about(`{"dispute_id":"PP-1","status":"RESOLVED","dispute_amount":{"value":"3.00","currency_code":"USD"},"dispute_outcome":{"outcome_code":"RESOLVED_SELLER_FAVOUR"},`+
+		`"disputed_transactions":[{"seller_transaction_id":"CAP","seller":{"merchant_id":"M"}}],"money_movements":[`+
+		`{"affected_party":"SELLER","type":"CREDIT","reason":"DISPUTE_SETTLEMENT","amount":{"value":"3.00","currency_code":"USD"}},`+
+		`{"affected_party":"SELLER","type":"DEBIT","reason":"DISPUTE_SETTLEMENT_FEE","amount":{"value":"0.30","currency_code":"EUR"}},`+
+		`{"affected_party":"SELLER","type":"DEBIT","reason":"DISPUTE_FEE","amount":{"value":"8.00","currency_code":"USD"}}]}`)))
 	f.Add(captureCompleted, []byte("\xff{}"))
 	s := source(f, nil)
 	f.Fuzz(func(t *testing.T, topic string, body []byte) {
@@ -311,37 +294,28 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if (c.Payment == nil) == (c.Ignored == "") || c.Order != nil {
-			t.Fatal("neither a payment nor ignored, or both")
+		if told := c.Payment != nil || c.Refunds != nil || c.Dispute != nil; told == (c.Ignored != "") || c.Order != nil {
+			t.Fatal("neither told nor ignored, or both")
 		}
-		if p := c.Payment; p != nil && (p.ID == "" || p.Amount.Sign() <= 0 || p.Amount.Currency() == "" || p.At.IsZero()) {
+		if p := c.Payment; p != nil && (p.ID == "" || p.Amount.Sign() <= 0 || p.Amount.Currency() == "" || p.At.IsZero() || !addsUp(p.Settlement)) {
 			t.Fatalf("half a payment: %+v", p)
+		}
+		for _, r := range c.Refunds {
+			if r.ID == "" || r.Amount.Sign() <= 0 || r.Amount.Currency() == "" || r.At.IsZero() || r.Outcome == "" || !addsUp(r.Settlement) {
+				t.Fatalf("half a refund: %+v", r)
+			}
+		}
+		if d := c.Dispute; d != nil {
+			for _, m := range d.Movements {
+				if !addsUp(&m) {
+					t.Fatalf("half a dispute: %+v", d)
+				}
+			}
 		}
 	})
 }
 
-// The recorded transmissions as well: what two of them book, and that the
-// others book nothing.
-func TestDecodeTransmissionsOfTheCorpus(t *testing.T) {
-	want := map[string]string{captureCompleted: "12A34567BC123456S 30.00 USD", saleCompleted: "80021663DE681814L 0.48 USD"}
-	for _, v := range vectors(t) {
-		var named struct {
-			Topic string `json:"event_type"`
-		}
-		if err := json.Unmarshal(v.Body, &named); err != nil {
-			t.Fatal(err)
-		}
-		c, err := decode(t, named.Topic, string(v.Body))
-		if err != nil {
-			t.Errorf("%s: %v", v.Name, err)
-			continue
-		}
-		got := ""
-		if c.Payment != nil {
-			got = c.Payment.ID + " " + c.Payment.Amount.String()
-		}
-		if got != want[named.Topic] {
-			t.Errorf("%s: got %q, want %q", v.Name, got, want[named.Topic])
-		}
-	}
+// addsUp holds what every settlement promises.
+func addsUp(s *commerce.Settlement) bool {
+	return s == nil || s.ID != "" && s.Net.Currency() != "" && s.Gross.Currency() == s.Net.Currency() && s.Fee.Currency() == s.Net.Currency() && s.Net.Equal(s.Gross.Sub(s.Fee))
 }

@@ -534,7 +534,7 @@ func TestOpenIsBounded(t *testing.T) {
 		if most.Load() > maxFetches {
 			t.Errorf("%d fetches at a time", most.Load())
 		}
-		time.Sleep(apiTimeout) // let the request for a token run out
+		time.Sleep(callTimeout) // let the request for a token run out
 	})
 }
 

@@ -4,11 +4,23 @@
 //
 // PayPal's signature covers a CRC-32 of the body, not the body. Whoever has seen
 // one genuine transmission can make another body with the same sum. So events
-// of this package carry StrictBody and the transmission id, and Confirm asks
-// PayPal for the amount before money is booked.
+// of this package carry StrictBody and the transmission id, and Complete asks
+// PayPal before money is booked.
+//
+// Each movement of money is told by one kind of event:
+//
+//   - CAPTURE.COMPLETED and SALE.COMPLETED: a payment, under the id of the
+//     capture or sale. Orders, authorisations and subscriptions move nothing.
+//   - REFUNDED and REVERSED: money that went back, under the refund's own id,
+//     whether the merchant, a dispute or a chargeback was the cause.
+//   - CUSTOMER.DISPUTE.*: tells a person. What a dispute takes from the balance
+//     comes as REFUNDED or REVERSED too, so it is not booked again; its own are
+//     only the fee of the dispute or chargeback, and disputed money that comes
+//     back to the seller: no other event tells of those.
 package paypal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -49,10 +61,14 @@ type Options struct {
 	WebhookID string // the id PayPal gave the webhook; part of what is signed
 
 	// ClientID and ClientSecret belong to the REST app. Without them a
-	// transmission can be verified by its certificate only, and Confirm says
-	// yes to everything.
+	// transmission can be verified by its certificate only, and Complete asks
+	// nobody.
 	ClientID     string
 	ClientSecret string
+
+	// Merchant is the account whose events are meant: its merchant id, or its
+	// e-mail address. "" = any. Not every event names its merchant.
+	Merchant string
 
 	Mode   string // Live (also when empty) or Sandbox
 	APIURL string // instead of PayPal's own, for tests
@@ -66,10 +82,11 @@ type Options struct {
 	Signer *Signer
 }
 
-// Source opens, decodes and confirms the events of one webhook.
+// Source opens, decodes and completes the events of one webhook.
 type Source struct {
 	webhookID    string
 	mode         string
+	merchant     string
 	certificates *certificates
 	api          *api // nil without credentials
 	signer       *Signer
@@ -97,7 +114,7 @@ func New(o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{webhookID: o.WebhookID, mode: o.Mode, certificates: newCertificates(transport, trust), signer: o.Signer}
+	s := &Source{webhookID: o.WebhookID, mode: o.Mode, merchant: o.Merchant, certificates: newCertificates(transport, trust), signer: o.Signer}
 	if o.ClientID != "" {
 		s.api = newAPI(transport, o)
 	}
@@ -237,29 +254,16 @@ func subject(v strictjson.Value) string {
 	return kind + "/" + id
 }
 
-// paymentOf finds the capture or sale that an event is about. A refund names
-// its capture in a link alone, the older one names its sale; a dispute names the
-// seller's transactions.
+// paymentOf finds the capture or sale that an event is about: the one that a
+// refund is of, the first that is disputed, or the event's own.
 func paymentOf(topic string, resource strictjson.Value) string {
 	switch {
 	case strings.HasPrefix(topic, "CUSTOMER.DISPUTE."):
-		for _, t := range resource.Get("disputed_transactions").Items() {
-			return t.Get("seller_transaction_id").Text()
-		}
-		return ""
-	case !strings.HasPrefix(topic, "PAYMENT.CAPTURE.") && !strings.HasPrefix(topic, "PAYMENT.SALE."):
+		return disputedPayment(strictjson.At(resource))
+	case !strings.HasPrefix(topic, "PAYMENT.CAPTURE.") && !strings.HasPrefix(topic, "PAYMENT.SALE.") && !strings.HasPrefix(topic, "PAYMENT.REFUND."):
 		return ""
 	}
-	for _, link := range resource.Get("links").Items() {
-		_, id, found := strings.Cut(link.Get("href").Text(), "/v2/payments/captures/")
-		if found && link.Get("rel").Text() == "up" {
-			return id
-		}
-	}
-	if sale := resource.Get("sale_id").Text(); sale != "" {
-		return sale
-	}
-	return resource.Get("id").Text()
+	return cmp.Or(refundOf(strictjson.At(resource)), resource.Get("id").Text())
 }
 
 func badSignature(cause string) *fault.Error {

@@ -152,11 +152,27 @@ func (s *Source) readOrder(p strictjson.Place, received time.Time) *commerce.Ord
 		total := current(p, "total_price", own).Amount(own.currency)
 		o.ShopTotal = &total
 	}
+	o.ShownTotal = readShownTotal(p, m)
 	o.TotalTax = readTotalTax(p, o, m)
 	leaveOutGifts(p, o, m)
 	readLabels(p, o)
 	s.readMoney(p, o, m)
 	return o
+}
+
+// readShownTotal is the total in what the buyer was shown, where that is another
+// currency than the order is read in.
+func readShownTotal(p strictjson.Place, m purse) *money.Amount {
+	if m.buyers || p.Get("presentment_currency").Missing() {
+		return nil
+	}
+	shown := buyersPurse(p)
+	place := current(p, "total_price", shown)
+	if shown.currency == m.currency || place.Missing() {
+		return nil
+	}
+	total := place.Amount(shown.currency)
+	return &total
 }
 
 // paidStates are the financial states of orders that were paid in full.

@@ -95,6 +95,7 @@ var amounts = cmp.Options{
 }
 
 func TestDecodeOrder(t *testing.T) {
+	shown := money.New(decimal.RequireFromString("104.00"), "USD")
 	rate := decimal.RequireFromString
 	zone := time.FixedZone("", 3600)
 	bath := &commerce.Address{
@@ -104,7 +105,7 @@ func TestDecodeOrder(t *testing.T) {
 	want := &commerce.Order{
 		ID: "976318377106520349", Name: "#2044", Currency: "EUR",
 		CreatedAt: time.Date(2026, 2, 3, 9, 15, 0, 0, zone), UpdatedAt: time.Date(2026, 2, 3, 9, 15, 2, 0, zone),
-		Paid: true,
+		Paid: true, ShownTotal: &shown,
 		Customer: &commerce.Party{
 			ID: "6201234567890123456", Email: "ada@shop.example", FirstName: "Ada", LastName: "Byron", Company: "Engines Ltd", Phone: "+44 20 1",
 			Address: bath,

@@ -192,7 +192,7 @@ func TestDecideTopic(t *testing.T) {
 		{"an order with chosen fields", "orders/create", trimmed, "orders/create", "order/1"},
 		{"something else", "products/create", `{"id":3}`, "products/create", "product/3"},
 		{"a customer", "customers/update", `{"id":4}`, "customers/update", "customer/4"},
-		{"a request about a customer", "customers/redact", `{"customer":{"id":4}}`, "customers/redact", "customer/4"},
+		{"a request about a customer", "customers/redact", `{"shop_domain":"acme.example","customer":{"id":4}}`, "customers/redact", "customer/4"},
 		{"an id that is no id", "orders/create", `{"id":"a b"}`, "orders/create", ""},
 	}
 	s := source(t, secretA)
@@ -206,6 +206,24 @@ func TestDecideTopic(t *testing.T) {
 				t.Errorf("got %s about %q, want %s about %q", ev.Topic, ev.Subject, tt.topic, tt.subject)
 			}
 		})
+	}
+}
+
+// A genuine body is sent again under a topic that would erase or stop something.
+func TestADemandingTopicNeedsItsBody(t *testing.T) {
+	s := source(t, secretA)
+	for topic, right := range map[string]string{
+		"app/uninstalled": `{"id":1,"name":"Acme","shop_owner":"Ann"}`, "shop/redact": `{"shop_id":1,"shop_domain":"acme.example"}`,
+		"customers/redact": `{"shop_domain":"acme.example","customer":{"id":1},"orders_to_redact":[]}`, "customers/data_request": `{"shop_domain":"acme.example","customer":{"id":1}}`,
+	} {
+		for name, body := range map[string]string{
+			"its own": right, "a product": `{"id":1,"title":"Mug","variants":[]}`, "a customer": `{"id":1,"email":"ann@example.com","addresses":[]}`, "nothing": `{}`,
+		} {
+			_, err := s.Open(t.Context(), signed(t, s, topic, body), []byte(body), time.Time{})
+			if taken := err == nil; taken != (name == "its own") || !taken && fault.KindOf(err) != fault.Malformed {
+				t.Errorf("%s with %s: %v", topic, name, err)
+			}
+		}
 	}
 }
 

@@ -105,6 +105,9 @@ func (s *Source) Open(_ context.Context, h http.Header, body []byte, _ time.Time
 		return event.Event{}, malformed("no usable webhook id header")
 	}
 	topic = decideTopic(topic, object)
+	if !deserves(topic, object) {
+		return event.Event{}, malformed("the body is not one that its topic sends")
+	}
 	return event.Event{
 		Provider:   provider,
 		ProviderID: id,

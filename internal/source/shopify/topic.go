@@ -51,6 +51,28 @@ func decideTopic(header string, object strictjson.Value) string {
 	return header
 }
 
+// demanding are the topics that erase, tell of people or hold a whole shop up.
+// Whoever has seen any genuine delivery can send its body again under them, so
+// the body must be one that Shopify sends there.
+var demanding = map[string]func(strictjson.Value) bool{
+	"shop/redact":            func(v strictjson.Value) bool { return v.Has("shop_domain") },
+	"customers/redact":       aboutCustomer,
+	"customers/data_request": aboutCustomer,
+	"app/uninstalled": func(v strictjson.Value) bool {
+		return v.Has("myshopify_domain") || v.Has("shop_owner") || v.Has("plan_name")
+	},
+}
+
+func aboutCustomer(v strictjson.Value) bool {
+	return v.Has("shop_domain") && v.Get("customer").Kind() == strictjson.Object
+}
+
+// deserves reports whether a body may have a topic.
+func deserves(topic string, object strictjson.Value) bool {
+	meets := demanding[topic]
+	return meets == nil || meets(object)
+}
+
 func isOrder(v strictjson.Value) bool {
 	return v.Has("id") && v.Has("line_items") && v.Has("total_price") && (v.Has("order_number") || v.Has("financial_status"))
 }

@@ -261,9 +261,10 @@ func (s *settlement) find() error {
 
 func (s *settlement) settle() error {
 	o := s.outcome
-	due, waitsFor, settled := s.now, "", s.now
+	due, settled := s.now, s.now
+	var waitsFor []string
 	if o.State == event.Pending {
-		settled, waitsFor = "", o.WaitsFor
+		settled, waitsFor = "", slices.Compact(slices.Sorted(slices.Values(o.WaitsFor)))
 		if !o.DueAt.IsZero() {
 			due = text(o.DueAt)
 		}
@@ -272,7 +273,7 @@ func (s *settlement) settle() error {
 			return err
 		}
 		if appeared {
-			due, waitsFor = s.now, ""
+			due, waitsFor = s.now, nil
 		}
 	}
 	back := int64(0)
@@ -282,24 +283,47 @@ func (s *settlement) settle() error {
 	_, err := s.c.exec(`
 UPDATE events SET state = ?, due_at = ?, settled_at = ?, waits_for = ?, waiting = ?, leased_until = '',
   attempts = attempts - ?, tries = max(tries - ?, 0) WHERE seq = ?`,
-		string(o.State), due, settled, waitsFor, number(waitsFor != ""), back, back, s.seq)
-	if err != nil || (o.Free && o.Class == "" && o.Reason == "") {
+		string(o.State), due, settled, first(waitsFor), number(len(waitsFor) > 0), back, back, s.seq)
+	if err != nil {
+		return err
+	}
+	if err := s.await(waitsFor); err != nil || (o.Free && o.Class == "" && o.Reason == "") {
 		return err // nothing was tried: what the last try said still holds
 	}
 	_, err = s.c.exec("UPDATE events SET class = ?, reason = ?, hint = ?, doctype = ? WHERE seq = ?", o.Class, o.Reason, o.Hint, o.DocType, s.seq)
 	return err
 }
 
-// appeared reports whether the document an event is about to wait for was
+// appeared reports whether a document an event is about to wait for was
 // recorded while the attempt was under way: nobody would wake it later.
-func (s *settlement) appeared(key string) (bool, error) {
-	if key == "" {
-		return false, nil
-	}
+func (s *settlement) appeared(keys []string) (bool, error) {
 	// One of the future was written by a clock that was wrong: it would have
 	// every attempt repeated at once until then.
-	n, err := s.c.number("SELECT count(*) FROM documents WHERE key = ? AND updated_at >= ? AND updated_at <= ?", key, s.claimedAt, s.now)
-	return n > 0, err
+	for _, key := range keys {
+		n, err := s.c.number("SELECT count(*) FROM documents WHERE key = ? AND updated_at >= ? AND updated_at <= ?", key, s.claimedAt, s.now)
+		if n > 0 || err != nil {
+			return n > 0, err
+		}
+	}
+	return false, nil
+}
+
+// await notes by which documents the event is woken. What it waited for before
+// was forgotten when it was claimed.
+func (s *settlement) await(keys []string) error {
+	for _, key := range keys {
+		if _, err := s.c.exec("INSERT INTO waits (key, seq) VALUES (?, ?)", key, s.seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func first(keys []string) string {
+	if len(keys) == 0 {
+		return ""
+	}
+	return keys[0]
 }
 
 func (s *settlement) history() error {
@@ -326,7 +350,7 @@ func (s *settlement) wakeOthers() error {
 		}
 		err := s.c.query(`
 UPDATE events SET waiting = 0, waits_for = '', due_at = min(received_at, ?)
-WHERE waits_for = ? AND waiting = 1 AND state = 'pending' RETURNING source, subject`,
+WHERE seq IN (SELECT seq FROM waits WHERE key = ?) AND waiting = 1 AND state = 'pending' RETURNING source, subject`,
 			[]driver.Value{s.now, key}, func(r row) { woken = append(woken, subject{r.text(0), r.text(1)}) })
 		if err != nil {
 			return err

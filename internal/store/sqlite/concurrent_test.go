@@ -185,7 +185,7 @@ func TestAWaitBeyondTheBoundIsBusy(t *testing.T) {
 
 func TestAnotherProgramThatHoldsTheInboxMakesItBusy(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "inbox.db")
-	db := openWith(t, Options{Path: path, MaxWait: 20 * time.Millisecond})
+	db := openWith(t, Options{Path: path, MaxWait: 400 * time.Millisecond})
 	other, err := connect(t.Context(), dsn(path, time.Second))
 	if err != nil {
 		t.Fatal(err)

@@ -245,7 +245,7 @@ func TestEachMigrationUndoesItself(t *testing.T) {
 
 func TestAFailingMigrationLeavesTheSchemaBefore(t *testing.T) {
 	db := openNew(t)
-	execOn(t, db, "ALTER TABLE traces RENAME TO kept") // so that the way down fails at its first step
+	execOn(t, db, "ALTER TABLE waits RENAME TO kept") // so that the way down fails at its first step
 	if err := db.Migrate(t.Context(), 0); err == nil {
 		t.Fatal("got no error")
 	}

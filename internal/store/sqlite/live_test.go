@@ -46,7 +46,7 @@ func live(t *testing.T, db *DB) map[string]string {
 			Traces:    []string{"email/" + name},
 		}
 		if name == "waiting" {
-			o.State, o.DueAt, o.WaitsFor = event.Pending, time.Now().Add(time.Hour), "order/9"
+			o.State, o.DueAt, o.WaitsFor = event.Pending, time.Now().Add(time.Hour), []string{"order/9"}
 		}
 		if name != "leased" {
 			if err := db.Settle(t.Context(), c, o); err != nil {

@@ -77,7 +77,7 @@ func everything(t *testing.T, db *DB) {
 	doc := event.Document{DocType: "Sales Order", Name: "SO-1", Key: "k"}
 	later := time.Now().Add(time.Hour)
 	for _, o := range []event.Outcome{
-		{State: event.Pending, Result: "waiting", WaitsFor: "k", DueAt: later},
+		{State: event.Pending, Result: "waiting", WaitsFor: []string{"k"}, DueAt: later},
 		{State: event.Dead, Result: "dead"},
 		{State: event.Done, Result: "done", Documents: []event.Document{doc}},
 	} {

@@ -89,7 +89,7 @@ var claims = map[string]func(inbox){
 	"AWaitingEventDoesNotHoldBackTheYounger": func(b inbox) {
 		b.put(received("order/1", 1))
 		b.put(received("order/1", 2))
-		b.settle(b.claimOf("evt-1"), waitingFor("shop/order/9", time.Now().Add(time.Hour)))
+		b.settle(b.claimOf("evt-1"), waitingFor(time.Now().Add(time.Hour), "shop/order/9"))
 		b.put(received("order/1", 3))
 		b.settle(b.claimOf("evt-2"), done())
 		b.settle(b.claimOf("evt-3"), done())
@@ -97,7 +97,7 @@ var claims = map[string]func(inbox){
 	},
 	"AWaitingEventIsTriedAgainAtItsDeadline": func(b inbox) {
 		b.put(received("order/1", 1))
-		b.settle(b.claimOf("evt-1"), waitingFor("shop/order/9", time.Now().Add(time.Hour)))
+		b.settle(b.claimOf("evt-1"), waitingFor(time.Now().Add(time.Hour), "shop/order/9"))
 		time.Sleep(time.Hour)
 		b.claimOf("evt-1")
 		b.put(received("order/1", 2))
@@ -106,7 +106,7 @@ var claims = map[string]func(inbox){
 	"AWaitingEventIsNotHandedOutBesideAnotherOfItsSubject": func(b inbox) {
 		b.put(received("order/1", 1))
 		b.put(received("order/1", 2))
-		b.settle(b.claimOf("evt-1"), waitingFor("shop/order/9", time.Now().Add(time.Minute)))
+		b.settle(b.claimOf("evt-1"), waitingFor(time.Now().Add(time.Minute), "shop/order/9"))
 		c := b.claimOf("evt-2")
 		time.Sleep(2 * time.Minute) // the deadline of the first, within the lease of the second
 		b.nothingToClaim()

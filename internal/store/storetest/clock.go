@@ -46,9 +46,9 @@ var clocks = map[string]func(inbox){
 	},
 	"WhatWaitsForADocumentWaitsNoLongerThanIsLegal": func(b inbox) {
 		b.put(received("", 1))
-		b.settle(b.claim(), waitingFor("order/9", time.Now().Add(jump)))
+		b.settle(b.claim(), waitingFor(time.Now().Add(jump), "order/9"))
 		b.put(received("", 2))
-		b.settle(b.claim(), waitingFor("order/9", time.Now().Add(23*time.Hour)))
+		b.settle(b.claim(), waitingFor(time.Now().Add(23*time.Hour), "order/9"))
 		b.reclocks(1)
 		b.claimOf("evt-1")
 		b.nothingToClaim()
@@ -84,7 +84,7 @@ var clocks = map[string]func(inbox){
 		b.settle(b.claim(), retryAt(time.Now().Add(time.Hour)))
 		b.put(received("order/1", 2))
 		b.put(received("order/1", 3))
-		b.settle(b.claim(), waitingFor("order/9", time.Now().Add(24*time.Hour)))
+		b.settle(b.claim(), waitingFor(time.Now().Add(24*time.Hour), "order/9"))
 		b.claimOf("evt-3")
 		before, _, err := b.List(b.Context(), event.Filter{})
 		b.reclocks(0)

@@ -62,7 +62,7 @@ var operations = map[string]func(inbox){
 		}
 	},
 	"ReplayMakesAnyStateButALeasedOneDueNow": func(b inbox) {
-		outcomes := []event.Outcome{done(), dead(), retryAt(time.Now().Add(time.Hour)), waitingFor("k", time.Now().Add(time.Hour)), {State: event.Ignored, Result: "ignored"}}
+		outcomes := []event.Outcome{done(), dead(), retryAt(time.Now().Add(time.Hour)), waitingFor(time.Now().Add(time.Hour), "k"), {State: event.Ignored, Result: "ignored"}}
 		for n, o := range outcomes {
 			id := b.put(received("order/1", n))
 			c := b.claimOf(fmt.Sprintf("evt-%d", n))

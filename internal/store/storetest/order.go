@@ -51,7 +51,7 @@ type modelled struct {
 	id, subject string
 	state       event.State
 	due         time.Time
-	waitsFor    string
+	waitsFor    []string
 	until       time.Time // of the lease, zero when there is none
 	token       int64
 }
@@ -72,7 +72,7 @@ func (m *model) free(e *modelled) bool {
 		if other.subject != e.subject || e.subject == "" || other.state != event.Pending {
 			continue
 		}
-		if other.leased() || (older && other.waitsFor == "") {
+		if other.leased() || (older && len(other.waitsFor) == 0) {
 			return false
 		}
 	}
@@ -123,7 +123,7 @@ func (m *model) claim(r *rapid.T) {
 	case c.Event.ID != want.id || c.Token <= want.token:
 		r.Fatalf("claimed %s with token %d, want %s with one over %d", c.Event.ID, c.Token, want.id, want.token)
 	}
-	want.until, want.due, want.token, want.waitsFor = c.Until, c.Until, c.Token, ""
+	want.until, want.due, want.token, want.waitsFor = c.Until, c.Until, c.Token, nil
 	m.claims = append(m.claims, c)
 }
 
@@ -145,8 +145,8 @@ func (m *model) settle(r *rapid.T) {
 	e.state, e.due, e.waitsFor, e.until = o.State, o.DueAt, o.WaitsFor, time.Time{}
 	for _, d := range o.Documents {
 		for _, w := range m.events {
-			if w.waitsFor == d.Key && w.state == event.Pending {
-				w.waitsFor, w.due = "", m.received(w)
+			if slices.Contains(w.waitsFor, d.Key) && w.state == event.Pending {
+				w.waitsFor, w.due = nil, m.received(w)
 			}
 		}
 	}
@@ -179,7 +179,7 @@ func (m *model) outcome(r *rapid.T) event.Outcome {
 				r.Fatal(err)
 			}
 		}
-		return waitingFor("key", later)
+		return waitingFor(later, rapid.SampledFrom([][]string{{"key"}, {"other", "key"}, {"key", "key"}}).Draw(r, "keys")...)
 	default:
 		return dead()
 	}
@@ -197,7 +197,7 @@ func (m *model) replay(r *rapid.T) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	e.state, e.due, e.waitsFor, e.until, e.token = event.Pending, time.Now(), "", time.Time{}, e.token+1
+	e.state, e.due, e.waitsFor, e.until, e.token = event.Pending, time.Now(), nil, time.Time{}, e.token+1
 }
 
 func (m *model) dismiss(r *rapid.T) {
@@ -208,7 +208,7 @@ func (m *model) dismiss(r *rapid.T) {
 		r.Fatalf("dismiss of %s, leased %v: %v", e.state, e.leased(), err)
 	}
 	if open {
-		e.state, e.waitsFor, e.until, e.token = event.Ignored, "", time.Time{}, e.token+1
+		e.state, e.waitsFor, e.until, e.token = event.Ignored, nil, time.Time{}, e.token+1
 	}
 }
 

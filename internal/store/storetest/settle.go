@@ -96,8 +96,8 @@ var settles = map[string]func(inbox){
 		b.put(received("refund/1", 1))
 		b.put(received("payment/1", 2))
 		deadline := time.Now().Add(24 * time.Hour)
-		b.settle(b.claimOf("evt-1"), waitingFor(order9.Key, deadline))
-		b.settle(b.claimOf("evt-2"), waitingFor("shop/order/10", deadline))
+		b.settle(b.claimOf("evt-1"), waitingFor(deadline, order9.Key))
+		b.settle(b.claimOf("evt-2"), waitingFor(deadline, "shop/order/10"))
 		time.Sleep(time.Minute)
 		b.put(received("order/9", 3))
 		b.settle(b.claimOf("evt-3"), done(order9))
@@ -106,9 +106,30 @@ var settles = map[string]func(inbox){
 		}
 		b.nothingToClaim()
 	},
+	"AnyOfSeveralDocumentsWakesWhatWaitsForThem": func(b inbox) {
+		b.put(received("payment/1", 1))
+		b.put(received("payment/2", 2))
+		deadline := time.Now().Add(24 * time.Hour)
+		b.settle(b.claimOf("evt-1"), waitingFor(deadline, "shop/order/1001", "shop/order-name/1001"))
+		b.settle(b.claimOf("evt-2"), waitingFor(deadline, order9.Key, "shop/order-name/9"))
+		time.Sleep(time.Minute)
+		b.put(received("order/77", 3))
+		named := event.Document{DocType: "Sales Order", Name: "SO-77", Key: "shop/order-name/1001"}
+		b.settle(b.claimOf("evt-3"), done(named))
+		// It waits again, for less: what it waited for before wakes it no more.
+		b.settle(b.claimOf("evt-1"), waitingFor(deadline, "shop/order/5"))
+		time.Sleep(time.Minute)
+		b.put(received("order/78", 4))
+		b.settle(b.claimOf("evt-4"), done(named))
+		b.nothingToClaim()
+		b.put(received("order/9", 5))
+		b.settle(b.claimOf("evt-5"), done(order9))
+		b.claimOf("evt-2")
+		b.nothingToClaim()
+	},
 	"AWokenEventGoesBeforeABacklog": func(b inbox) {
 		b.put(received("refund/1", 1))
-		b.settle(b.claimOf("evt-1"), waitingFor(order9.Key, time.Now().Add(24*time.Hour)))
+		b.settle(b.claimOf("evt-1"), waitingFor(time.Now().Add(24*time.Hour), order9.Key))
 		time.Sleep(time.Minute)
 		b.put(received("order/9", 2))
 		b.put(received("order/10", 3))
@@ -119,7 +140,7 @@ var settles = map[string]func(inbox){
 		b.put(received("order/1", 1))
 		b.put(received("order/1", 2))
 		b.put(received("order/9", 3))
-		b.settle(b.claimOf("evt-1"), waitingFor(order9.Key, time.Now().Add(24*time.Hour)))
+		b.settle(b.claimOf("evt-1"), waitingFor(time.Now().Add(24*time.Hour), order9.Key))
 		b.settle(b.claimOf("evt-2"), retryAt(time.Now().Add(time.Minute)))
 		b.settle(b.claimOf("evt-3"), done(order9))
 		time.Sleep(time.Minute)
@@ -131,7 +152,7 @@ var settles = map[string]func(inbox){
 		b.put(received("order/9", 2))
 		refund, order := b.claimOf("evt-1"), b.claimOf("evt-2")
 		b.settle(order, done(order9)) // after the refund looked and before it settles
-		b.settle(refund, waitingFor(order9.Key, time.Now().Add(24*time.Hour)))
+		b.settle(refund, waitingFor(time.Now().Add(24*time.Hour), order9.Key))
 		b.claimOf("evt-1")
 	},
 	"WaitingForADocumentThatIsKnownDoesNotSpin": func(b inbox) {
@@ -139,7 +160,7 @@ var settles = map[string]func(inbox){
 		b.settle(b.claim(), done(order9))
 		time.Sleep(time.Minute)
 		b.put(received("refund/1", 2))
-		b.settle(b.claim(), waitingFor(order9.Key, time.Now().Add(time.Hour)))
+		b.settle(b.claim(), waitingFor(time.Now().Add(time.Hour), order9.Key))
 		b.nothingToClaim()
 	},
 	"ALostLeaseChangesNothing": func(b inbox) {

@@ -127,8 +127,8 @@ func retryAt(at time.Time) event.Outcome {
 	return event.Outcome{State: event.Pending, DueAt: at, Result: "retry", Class: "timeout", Reason: "no answer in time", Hint: "is the site up?", Detail: "read tcp"}
 }
 
-func waitingFor(key string, deadline time.Time) event.Outcome {
-	return event.Outcome{State: event.Pending, DueAt: deadline, Result: "waiting", Class: "waiting", Reason: "the order is not there yet", WaitsFor: key}
+func waitingFor(deadline time.Time, keys ...string) event.Outcome {
+	return event.Outcome{State: event.Pending, DueAt: deadline, Result: "waiting", Class: "waiting", Reason: "the order is not there yet", WaitsFor: keys}
 }
 
 func dead() event.Outcome {
