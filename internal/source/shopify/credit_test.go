@@ -81,7 +81,9 @@ func TestDecodeCredits(t *testing.T) {
 // TestOrderCarriesItsCredits reads the refunds inside an order in the order's
 // money: the buyer's, where the source is told so.
 func TestOrderCarriesItsCredits(t *testing.T) {
-	body := []byte(`{"id":1,"name":"#1","created_at":"2026-03-04T05:06:07Z","updated_at":"2026-03-04T05:06:07Z","financial_status":"paid","taxes_included":false,"currency":"EUR","presentment_currency":"USD","total_price":"9.00","total_price_set":{"presentment_money":{"amount":"10.00"}},"line_items":[],
+	body := []byte(`{"id":1,"name":"#1","created_at":"2026-03-04T05:06:07Z","updated_at":"2026-03-04T05:06:07Z","cancelled_at":null,
+"financial_status":"paid","taxes_included":false,"test":false,"subtotal_price":"9.00","total_tax":"0.00","total_discounts":"0.00","tax_lines":[],"shipping_lines":[],
+"discount_codes":[],"note":null,"note_attributes":[],"fulfillments":[],"email":"","customer":null,"currency":"EUR","presentment_currency":"USD","total_price":"9.00","total_price_set":{"presentment_money":{"amount":"10.00"}},"line_items":[],
 "refunds":[{"id":7,"order_id":1,"refund_line_items":[{"line_item_id":3,"quantity":1,"subtotal":4.5,"total_tax":0,
 "subtotal_set":{"presentment_money":{"amount":"5.00"}},"total_tax_set":{"presentment_money":{"amount":"0.00"}}}]}]}`)
 	for currency, want := range map[bool]string{false: "4.50 EUR", true: "5.00 USD"} {
