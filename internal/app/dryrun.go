@@ -101,15 +101,20 @@ func (r rehearsals) dryRun(ctx context.Context, id string) (DryRunView, error) {
 	if err != nil {
 		return DryRunView{}, err
 	}
-	v := DryRunView{Documents: []PlannedView{}, Steps: []posting.Step{}, Ignored: content.Ignored}
+	v := DryRunView{Documents: []PlannedView{}, Steps: []posting.Step{}}
 	if content.Privacy != nil {
 		v.Ignored = "a request about personal data: server privacy shows what is stored"
-	}
-	if v.Ignored != "" {
 		return v, nil
 	}
 	if err := complete(ctx, src, ev, &content); err != nil {
 		return v, err
+	}
+	if content.Ignored != "" {
+		v.Ignored = content.Ignored
+		return v, nil
+	}
+	if content.Partial != "" {
+		return v, fault.New(fault.Undecodable, "app.dry_run", "the event lacks "+content.Partial+", and its source cannot ask for it")
 	}
 	run := rehearsal{rehearsals: r, origin: posting.Origin{Provider: src.Provider(), Source: ev.Source}, content: content}
 	return v, errors.Join(run.replay(ctx, ev, &v), run.documents(ctx, docs, &v))

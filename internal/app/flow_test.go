@@ -91,6 +91,9 @@ func TestPaymentFindsItsOrder(t *testing.T) {
 		}, true, "Ada Byron", ""},
 		{"not at all, but the payer's e-mail is known", func(t *testing.T, s *service) {
 			s.sample(t, "stripe", "charge.succeeded", "", `{ "order_id": "5551234567890" }`, `{}`)
+		}, true, "Ada Byron", "nobody named the order: it is the payer's only open one of this amount"},
+		{"not at all, from somebody known who owes something else", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", `{ "order_id": "5551234567890" }`, `{}`, "6863", "6862")
 		}, false, "Ada Byron", ""},
 		{"an order that never comes", func(t *testing.T, s *service) {
 			s.sample(t, "stripe", "charge.succeeded", "", "5551234567890", "999")

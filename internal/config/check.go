@@ -14,12 +14,18 @@ import (
 func (d *decoder) check(s Sheet) {
 	d.checkLayer(s.Settings, "")
 	d.checkShipping(s.For(""), "")
+	if s.Payments.Fees == FeePayout {
+		d.checkFees(s.For(""), "")
+	}
 	for name, source := range s.Sources {
 		path := join("sources", name)
 		d.checkSource(name, source, path)
 		d.checkLayer(source.Settings, path)
 		if shipping := source.Shipping; shipping.As != "" || shipping.Item != "" {
 			d.checkShipping(s.For(name), path)
+		}
+		if source.Payments.Fees == FeePayout {
+			d.checkFees(s.For(name), path)
 		}
 	}
 }
@@ -148,6 +154,18 @@ func (d *decoder) checkPayments(p Payments, path string) {
 func (d *decoder) checkShipping(s Settings, path string) {
 	if s.Shipping.As == ShippingItem && s.Shipping.Item == "" {
 		d.wrong(join(path, "shipping.as"), "add shipping.item", "an item is to be booked, and none is named")
+	}
+}
+
+// checkFees looks at effective settings too: fees that are asked for need an
+// account.
+func (d *decoder) checkFees(s Settings, path string) {
+	named := s.Accounts.Fees != ""
+	for _, gateway := range s.Gateways {
+		named = named || gateway.FeeAccount != ""
+	}
+	if !named {
+		d.wrong(join(path, "payments.fees"), "add accounts.fees", "fees are to be booked, and no account is named for them")
 	}
 }
 

@@ -115,6 +115,7 @@ func Load() (Config, error) {
 	p := &parser{}
 	cfg := p.parse(env)
 	cfg.sheetSenders = p.sheetSenders(cfg)
+	p.checkGateways(cfg)
 	p.checkUnknown()
 	p.checkProviders(cfg)
 	p.checkERPNext(cfg.ERPNext)

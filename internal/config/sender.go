@@ -78,6 +78,30 @@ func (p *parser) sheetSenders(c Config) []Sender {
 	return list
 }
 
+// checkGateways refuses a gateway whose money is left to a provider that sends
+// nothing here: nobody would book it.
+func (p *parser) checkGateways(c Config) {
+	if p.badSheet {
+		return
+	}
+	sends := map[string]bool{}
+	for _, sender := range c.Senders() {
+		sends[string(sender.Provider)] = true
+	}
+	told := map[string]bool{}
+	for _, sender := range c.Senders() {
+		for _, name := range slices.Sorted(maps.Keys(c.Sheet.For(sender.Name).Gateways)) {
+			gateway := c.Sheet.For(sender.Name).Gateways[name]
+			if sender.Provider != ProviderShopify || gateway.Owner != OwnerProvider || gateway.Provider == "" || sends[string(gateway.Provider)] || told[name] {
+				continue
+			}
+			told[name] = true
+			p.inSheet(c.Sheet, "gateways."+name, "left to "+string(gateway.Provider)+", of which no source is configured: nobody would book its money",
+				"configure the source, or write owner: shop with an account")
+		}
+	}
+}
+
 func (c Config) hasInEnvironment(name string) bool {
 	switch Provider(name) {
 	case ProviderShopify:

@@ -54,7 +54,7 @@ type Accounts struct {
 	Duties             string     `yaml:"duties" desc:"Duties that customers pay."`
 	AdditionalFees     string     `yaml:"additional_fees" desc:"Further fees of a sale that customers pay."`
 	Tips               string     `yaml:"tips" desc:"Tips, where no item is named for them."`
-	ExchangeDifference string     `yaml:"exchange_difference" desc:"What a conversion gains or loses. The company's own account when it is not named."`
+	ExchangeDifference string     `yaml:"exchange_difference" desc:"What a conversion gains or loses: the difference between what a payment pays of an order in the order's currency and what it was worth on the balance. The company's exchange gain or loss account when it is not named."`
 }
 
 // ByCurrency is a name, or one per ISO 4217 currency; the key "" holds for
@@ -369,10 +369,10 @@ type Payments struct {
 	// WaitForOrder is how long a payment that names an order waits for it
 	// before it is booked on account; nil = 30 minutes.
 	WaitForOrder  *time.Duration   `yaml:"wait_for_order" default:"30m" desc:"How long a payment waits for the order it names before it is booked on account."`
-	Fees          FeePolicy        `yaml:"fees" default:"deduction" desc:"A fee is deducted from its payment, booked per payout by a Journal Entry, or not booked."`
-	FeeWait       *time.Duration   `yaml:"fee_wait" default:"10m" desc:"How long a payment waits for its fee to be told, before it is booked without; the fee then gets a Journal Entry."`
-	OrderRefs     []string         `yaml:"order_refs" default:"order_id, shopify_order_id, order_name, shopify_order_name, order_number" desc:"Names in a provider's metadata that hold the order's id or name, best first."`
-	Underpayment  DifferencePolicy `yaml:"underpayment" default:"book" desc:"A payment of less than is due is booked, or stops for a person."`
+	Fees          FeePolicy        `yaml:"fees" default:"deduction" desc:"A fee is deducted from its payment; added up and booked with the next payout, by one Journal Entry; or not booked. Only with deduction does the clearing account always hold what the provider holds."`
+	FeeWait       *time.Duration   `yaml:"fee_wait" default:"10m" desc:"How long a payment waits for its fee to be told, before it is booked without; the fee then gets a Journal Entry. Without the provider's API key nothing waits."`
+	OrderRefs     []string         `yaml:"order_refs" default:"order_id, shopify_order_id, order_name, shopify_order_name, order_number" desc:"Names in a provider's metadata that hold the order's id or name, best first. A value with commas names several orders, which the payment pays in turn."`
+	Underpayment  DifferencePolicy `yaml:"underpayment" default:"book" desc:"A payment of less than its order asks for is booked, or stops for a person; so does the first of several."`
 	Overpayment   DifferencePolicy `yaml:"overpayment" default:"book" desc:"What a payment has beyond what is due is booked on account, or the payment stops for a person."`
 	ModeOfPayment string           `yaml:"mode_of_payment" desc:"Mode of Payment where the gateway names none."`
 }
@@ -417,10 +417,10 @@ func (Provider) values() []string {
 // here: what is not said depends on which providers are on.
 type Gateway struct {
 	Owner         GatewayOwner    `yaml:"owner" desc:"Who books its money: the shop's transactions, the provider's own webhooks, or nobody."`
-	Provider      GatewayProvider `yaml:"provider" desc:"The provider whose webhooks own it."`
+	Provider      GatewayProvider `yaml:"provider" desc:"The provider whose webhooks own it. A source of it must be configured."`
 	Account       ByCurrency      `yaml:"account" desc:"Account that the money goes to. The provider's clearing account when it is not named."`
-	ModeOfPayment string          `yaml:"mode_of_payment" desc:"Mode of Payment of its entries."`
-	FeeAccount    string          `yaml:"fee_account" desc:"Account of its fees. accounts.fees when it is not named."`
+	ModeOfPayment string          `yaml:"mode_of_payment" desc:"Mode of Payment of its entries, and of its provider's."`
+	FeeAccount    string          `yaml:"fee_account" desc:"Account of its fees, and of its provider's. accounts.fees when it is not named."`
 }
 
 // GatewayProvider is a payment provider behind a shop's gateway.

@@ -374,6 +374,7 @@ func TestSourcesOfTheSheetThatCannotBe(t *testing.T) {
 		{"missing file", "sources: {acme: {provider: shopify, secrets_file: /nonexistent/x}}", "secrets_file[0]: open /nonexistent/x"},
 		{"empty file", "sources: {acme: {provider: shopify, secrets_file: [/dev/null]}}", "the file is empty"},
 		{"twice", "sources: {shopify: {secrets_env: STRAY}}", "the environment configures a source of this name already"},
+		{"a gateway left to nobody", "gateways: {paypal: {owner: provider, provider: paypal}}", "left to paypal, of which no source is configured"},
 		{"of nothing", "sources: {paypal: {company: X}}", "refines a source that the environment does not configure"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

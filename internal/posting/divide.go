@@ -55,9 +55,13 @@ func shareOf(whole, part, all money.Amount) money.Amount {
 func (w *paymentWork) divide(ctx context.Context) ([]mapping.Due, error) {
 	var dues []mapping.Due
 	for _, order := range w.orders {
-		if due, ok := w.due(order); ok {
+		due, ok := w.due(order)
+		switch {
+		case order.Data["customer"] != w.orders[0].Data["customer"]: // a payment is of one
+			w.onAccount("it names orders of several customers", "find out whose payment it is; it pays the orders of the first that it names")
+		case ok:
 			dues = append(dues, due)
-		} else {
+		default:
 			w.onAccount("the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back")
 		}
 	}

@@ -140,7 +140,7 @@ func (w *paymentWork) guessOrder(ctx context.Context) error {
 	}})
 	if ok {
 		w.addOrder(doc)
-		w.guessed = true
+		w.guessed, w.result.Note = true, "nobody named the order: it is the payer's only open one of this amount"
 	}
 	return err
 }

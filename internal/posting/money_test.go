@@ -30,11 +30,15 @@ type line struct {
 	http.Handler
 	dice   *rand.Rand
 	breaks int
+	seen   func(method string)
 }
 
 func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Body == nil {
 		r.Body = http.NoBody
+	}
+	if l.seen != nil {
+		l.seen(r.Method)
 	}
 	broken := l.dice != nil && l.dice.IntN(16) == 0
 	if broken {
