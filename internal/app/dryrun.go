@@ -194,7 +194,7 @@ func (r rehearsal) post(ctx context.Context, site *posting.Rehearsal, hidden []s
 	if err != nil {
 		return posting.Result{}, err
 	}
-	d := delivery{deliverer: &deliverer{poster: poster}, origin: r.origin, received: received}
+	d := delivery{deliverer: &deliverer{poster: poster}, poster: poster.For(r.origin), origin: r.origin, received: received}
 	for _, part := range d.parts(r.content) {
 		result, err := part(ctx)
 		if err := errors.Join(d.take(result, err), memory.Remember(ctx, "", result.Documents...)); err != nil {

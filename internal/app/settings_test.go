@@ -220,3 +220,47 @@ func TestClosedPeriodByService(t *testing.T) {
 		}
 	}
 }
+
+// TestMoneyInsideAnOrderFindsIt books a refund that comes inside the snapshot of
+// its order for the order's customer, though nothing waits.
+func TestMoneyInsideAnOrderFindsIt(t *testing.T) {
+	s := startSheet(t, "gateways: {manual: {owner: shop, account: Cash - DT}}", func(*sandbox.Site) {})
+	s.sample(t, "shopify", "orders/create", "1", `"note_attributes": []`, `"note_attributes": [], "refunds": [{"id": 5, "transactions": [
+  {"id": 6, "order_id": 5551234567890, "kind": "refund", "status": "success", "gateway": "manual", "amount": "3.00", "currency": "USD"}]}]`)
+	s.settle(t)
+	refunds := s.documents("Payment Entry", "")
+	if len(refunds) != 1 || refunds[0]["party"] != "Ada Byron" {
+		t.Errorf("refunds %v; log:\n%s", refunds, s.log)
+	}
+}
+
+// TestSupplementByService adds to an order that was delivered.
+func TestSupplementByService(t *testing.T) {
+	for sheet, want := range map[string]int{"": 0, "orders: {edits_behind: supplement}": 1} {
+		s := startSheet(t, sheet, func(*sandbox.Site) {})
+		s.sample(t, "shopify", "orders/create", "1")
+		s.settle(t)
+		so := s.documents("Sales Order", "")[0]
+		so["per_delivered"] = 100.0
+		if err := s.site.Insert("Sales Order", so); err != nil {
+			t.Fatal(err)
+		}
+		sample, err := app.SampleOf("shopify", "orders/create", time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := strings.NewReplacer(
+			`"quantity": 1, "current_quantity": 1`, `"quantity": 2, "current_quantity": 2`, `"price": "1.98"`, `"price": "3.96"`,
+			`"current_total_price": "68.63"`, `"current_total_price": "94.61"`,
+		).Replace(string(sample.Body))
+		s.send(t, "shopify", "orders/updated", "2", []byte(body))
+		s.settle(t)
+		added := s.documents("Sales Order", "shopify/shopify/order/5551234567890/s2")
+		if len(added) != want {
+			t.Fatalf("%q: %d supplements, want %d; log:\n%s", sheet, len(added), want, s.log)
+		}
+		if want == 1 && (added[0]["grand_total"] != 25.98 || added[0]["po_no"] != "#1001/2" || added[0]["customer"] != so["customer"]) {
+			t.Errorf("the supplement is %v of %v for %v", added[0]["po_no"], added[0]["grand_total"], added[0]["customer"])
+		}
+	}
+}

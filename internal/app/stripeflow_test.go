@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +125,7 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 		{"charge.succeeded", stripesim.V2020, func(s *stripeService) { paid(stripesim.ByIntent)(s.sim) }, []string{received}},
 		{"payment_intent.succeeded", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByIntent)(s.sim) }, []string{received}},
 		{"checkout.session.completed", stripesim.Basil, func(s *stripeService) { paid(stripesim.BySession)(s.sim) }, []string{received}},
+		{"checkout.session.completed", stripesim.Basil, func(s *stripeService) { paid(stripesim.BySubscription)(s.sim) }, []string{received}},
 		{"invoice.paid", stripesim.V2024, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},
 		{"invoice.paid", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},
 		{"invoice_payment.paid", stripesim.Basil, func(s *stripeService) { paid(stripesim.ByInvoice)(s.sim) }, []string{received}},
@@ -138,7 +141,7 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 		}, []string{received, received}},
 		{"charge.succeeded", stripesim.Basil, func(s *stripeService) { // converted: the balance is in euros
 			s.sim.Pay(stripesim.Payment{Amount: 10000, Currency: "gbp"})
-		}, []string{"Receive: Debtors - DT 120.61 of " + payer + " → Stripe EUR - DT 111.29, Fees - DT 6.55"}},
+		}, []string{"Receive: Debtors - DT 122.42 of " + payer + " → Stripe EUR - DT 111.29, Fees - DT 6.65"}},
 		{"refund.created", stripesim.Basil, func(s *stripeService) { s.sim.Refund(before(s), 2500, false) },
 			[]string{received, "Pay: Stripe Clearing - DT 25 of " + payer + " → Debtors - DT 25"}},
 		{"charge.refunded", stripesim.V2020, func(s *stripeService) { s.sim.Refund(before(s), 2500, false) },
@@ -171,6 +174,8 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 			[]string{"Internal Transfer: Stripe EUR - DT 50 → Bank EUR - DT 50"}},
 		{"payout.paid", stripesim.Basil, func(s *stripeService) { s.sim.Arrive(s.sim.Payout(5000, "usd", true)) },
 			[]string{"Internal Transfer: Stripe Clearing - DT 50 → Demo Bank - DT 50", "Journal: Fees - DT 0.5/0 Stripe Clearing - DT 0/0.5"}},
+		{"payout.paid", stripesim.Basil, func(s *stripeService) { s.sim.Arrive(s.sim.Payout(-5000, "usd", false)) }, // Stripe takes what the balance lacks
+			[]string{"Internal Transfer: Demo Bank - DT 50 → Stripe Clearing - DT 50"}},
 		{"payout.failed", stripesim.Basil, func(s *stripeService) {
 			po := s.sim.Payout(5000, "usd", false)
 			s.sim.Arrive(po)
@@ -277,7 +282,7 @@ func TestStripePaymentWaitsForItsFee(t *testing.T) {
 	for _, line := range s.books() {
 		got = append(got, line)
 	}
-	want := []string{"Receive: Debtors - DT 120.61 of Unknown payer (stripe) → Stripe EUR - DT 111.29, Fees - DT 6.55"}
+	want := []string{"Receive: Debtors - DT 122.42 of Unknown payer (stripe) → Stripe EUR - DT 111.29, Fees - DT 6.65"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s\n%s", diff, s.ends(t))
 	}
@@ -310,6 +315,45 @@ func TestStripeOutageWaits(t *testing.T) {
 	}
 }
 
+// TestRequestsOfAStripePayment counts them: a payment of a known customer's
+// order costs Stripe one and ERPNext two; what its other events cost is Stripe's
+// alone. A refund costs the same, a payout with its fee two documents.
+func TestRequestsOfAStripePayment(t *testing.T) {
+	s := startStripe(t, stripesim.Options{}, nil)
+	s.sample(t, "shopify", "orders/create", "order")
+	s.settle(t)
+	charge := s.sim.Pay(stripesim.Payment{Amount: 6863, Currency: "usd", Order: "5551234567890", Way: stripesim.BySession})
+	paid := s.sim.Take()
+	s.sim.Refund(charge, 1000, false)
+	refunded := s.sim.Take()
+	s.sim.Arrive(s.sim.Payout(5000, "usd", true))
+	sent := s.sim.Take()
+	tests := []struct {
+		topic   string
+		events  []stripesim.Event
+		stripe  int
+		erpnext []string
+	}{
+		{"charge.succeeded", paid, 1, []string{"POST Payment Entry", "PUT Payment Entry"}},
+		{"payment_intent.succeeded", paid, 1, nil},
+		{"checkout.session.completed", paid, 1, nil},
+		{"charge.updated", paid, 1, nil},
+		{"refund.created", refunded, 1, []string{"POST Payment Entry", "PUT Payment Entry"}},
+		{"charge.refunded", refunded, 1, nil},
+		{"payout.created", sent, 0, nil},
+		{"payout.paid", sent, 1, []string{"POST Payment Entry", "PUT Payment Entry", "POST Journal Entry", "PUT Journal Entry"}},
+	}
+	for _, tt := range tests {
+		s.site.ResetRequests()
+		s.sim.Calls()
+		s.arrive(t, tt.events, tt.topic)
+		s.settle(t)
+		if asked, got := s.sim.Calls(), s.requests(); len(asked) != tt.stripe || !slices.Equal(got, tt.erpnext) {
+			t.Errorf("%s cost Stripe %q and ERPNext %q, want %d and %q", tt.topic, asked, got, tt.stripe, tt.erpnext)
+		}
+	}
+}
+
 // TestStripeOfAnotherModeIsDead sends a test event where live money is booked.
 func TestStripeOfAnotherModeIsDead(t *testing.T) {
 	live := true
@@ -322,5 +366,49 @@ func TestStripeOfAnotherModeIsDead(t *testing.T) {
 	s.settle(t)
 	if got := s.ends(t); got != "charge.succeeded dead unmapped: stripe.Decode: a test event came to a source that books live money\n" {
 		t.Errorf("ended %s", got)
+	}
+}
+
+// TestStripeOfAConnectedAccount configures a source in the sheet for one
+// connected account: its events are booked, those of others are dead.
+func TestStripeOfAConnectedAccount(t *testing.T) {
+	sim := stripesim.New(stripesim.Options{Key: app.StripeKey, Created: time.Now().Unix()})
+	account := httptest.NewServer(sim)
+	defer account.Close()
+	sheet := filepath.Join(t.TempDir(), "sheet.yml")
+	text := "accounts: {fees: Fees - DT}\nsources:\n  boutique: {provider: stripe, account: acct_9, secrets_env: BOUTIQUE_SECRET, api_key_env: BOUTIQUE_KEY}\n"
+	if err := os.WriteFile(sheet, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	site, url := newSite(t, sandbox.Options{})
+	app.InsertStripeAccounts(t, site)
+	for name, value := range map[string]string{
+		"BOUTIQUE_SECRET": stripeSecret, "BOUTIQUE_KEY": app.StripeKey, "LEDGERHOOK_SHEET": sheet, "LEDGERHOOK_STRIPE_API_URL": account.URL,
+		"LEDGERHOOK_ERPNEXT_URL": url, "LEDGERHOOK_ERPNEXT_API_KEY": "demo-key", "LEDGERHOOK_ERPNEXT_API_SECRET": "demo-secret",
+		"LEDGERHOOK_ADDR": "127.0.0.1:0", "LEDGERHOOK_OPERATOR_ADDR": "127.0.0.1:0", "LEDGERHOOK_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "inbox.db"),
+	} {
+		t.Setenv(name, value)
+	}
+	cfg, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startServiceOn(t, site, url, func(c *config.Config) { *c = cfg })
+	for _, of := range []string{`"account": "acct_9",`, `"account": "acct_8",`, ``} {
+		sim.Pay(stripesim.Payment{Amount: 10000, Currency: "usd", Way: stripesim.ByIntent})
+		e := sim.Take()[0]
+		body := bytes.Replace(e.Body, []byte(`"api_version"`), []byte(of+`"api_version"`), 1)
+		if code, answer := s.post(t, "boutique", bytes.NewReader(body), s.signers.sign(t, "stripe", e.Topic, e.ID, body)); code != 200 {
+			t.Fatalf("answered %d %s", code, answer)
+		}
+		s.settle(t)
+	}
+	got := (&stripeService{service: s}).ends(t)
+	want := "charge.succeeded dead unmapped: stripe.Decode: the event belongs to another account than the source's\n"
+	if want += want; got != want+"charge.succeeded done : booked on account: nobody knows the payer\n" {
+		t.Errorf("ended\n%s", got)
+	}
+	if docs := s.documents("Payment Entry", "stripe/boutique/payment/pi_1simp00002"); len(docs) != 1 {
+		t.Errorf("%d payments", len(docs))
 	}
 }

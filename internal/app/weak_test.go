@@ -64,7 +64,7 @@ func TestWithoutKeyFieldsIsSaid(t *testing.T) {
 	if err != nil {
 		t.Errorf("doctor fails: %v", err)
 	}
-	for _, doctype := range erpnext.KeyedDocTypes() {
+	for _, doctype := range erpnext.CoreDocTypes() {
 		if want := `"doctype":"` + doctype + `","message":"erpnext has no unique key field`; !strings.Contains(s.log.String(), want) {
 			t.Errorf("no log line %s", want)
 		}

@@ -159,7 +159,7 @@ func (p *parser) parse(e environment) Config {
 		Shopify: Shopify{
 			Secrets:  p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile}),
 			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}),
-			APIURL:   p.baseURL("SHOPIFY_API_URL", e.ShopifyAPIURL),
+			APIURL:   p.baseURL("SHOPIFY_API_URL", e.ShopifyApiURL),
 		},
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),

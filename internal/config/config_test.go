@@ -221,3 +221,14 @@ func FuzzParseSheet(f *testing.F) {
 		}
 	})
 }
+
+// TestAddressesOfAPIsAreSettings sets each by its documented name: the splitter
+// of words takes a field StripeAPIURL for STRIPE_APIURL.
+func TestAddressesOfAPIsAreSettings(t *testing.T) {
+	for _, name := range []string{"LEDGERHOOK_SHOPIFY_API_URL", "LEDGERHOOK_STRIPE_API_URL"} {
+		t.Setenv(name, "https://api.example")
+		if _, err := config.Load(); err != nil && strings.Contains(err.Error(), "no such setting") {
+			t.Error(err)
+		}
+	}
+}

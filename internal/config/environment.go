@@ -52,7 +52,7 @@ type environment struct {
 	ShopifySecretsFile  string `split_words:"true"`
 	ShopifyAPIToken     string `split_words:"true" desc:"Admin API access token of the shop: orders that a subscription sends in part are read whole"`
 	ShopifyAPITokenFile string `split_words:"true"`
-	ShopifyAPIURL       string `split_words:"true" desc:"address of the shop, https://acme.myshopify.com; needed with the token"`
+	ShopifyApiURL       string `split_words:"true" desc:"address of the shop, https://acme.myshopify.com; needed with the token"`
 	StripeSecrets       string `split_words:"true" desc:"endpoint signing secrets (whsec_…), comma separated"`
 	StripeAPIKey        string `split_words:"true" desc:"to read fees, conversions and what events leave out"`
 	StripeAPIKeyFile    string `split_words:"true"`

@@ -192,8 +192,8 @@ var needs = []need{
 // mapping sheets ask for: see Named.Makes. What makes a new DocType adds a row.
 var furtherNeeds = []need{
 	{docItem, "Item Manager", []string{"create"}},
-	{"Sales Invoice", "Accounts User", []string{"read", "create", "write", "submit"}}, // to cancel one takes Accounts Manager
-	{"Delivery Note", "Stock User", []string{"read", "create", "write", "submit"}},
+	{DocSalesInvoice, "Accounts User", []string{"read", "create", "write", "submit"}}, // to cancel one takes Accounts Manager
+	{DocDeliveryNote, "Sales User", []string{"read", "create", "write", "submit", "cancel"}},
 }
 
 // excess are rights that the service has no use for, and the role that they
@@ -290,6 +290,8 @@ func (d *doctor) keyFields(ctx context.Context) {
 			d.failed(name, err)
 		case has:
 			d.ok(name, KeyField)
+		case !slices.Contains(CoreDocTypes(), doctype):
+			d.add(name, Fail, "missing: a "+doctype+" is not made without it", "run server setup with a System Manager's key")
 		case weakField(doctype) == "":
 			d.add(name, Warn, "missing, and no field can stand in: one writer at a time makes these, but after a lost answer one may be there twice", "run server setup with a System Manager's key")
 		default:

@@ -216,7 +216,7 @@ func TestDoctorOfWhatSettingsMake(t *testing.T) {
 	site.setUp(t)
 	used := erpnext.Named{Clearing: bothProviders, Makes: []string{erpnext.DocDeliveryNote, erpnext.DocSalesInvoice}}
 	findings := erpnext.Doctor(t.Context(), site.as(t, setupUser), erpnext.Wanted{}, used)
-	for name, role := range map[string]string{"rights: new Delivery Note": "Stock User", "rights: new Sales Invoice": "Accounts User"} {
+	for name, role := range map[string]string{"rights: new Delivery Note": "Sales User", "rights: new Sales Invoice": "Accounts User"} {
 		if f := finding(t, findings, name); f.Status != erpnext.Fail || !strings.Contains(f.Fix, role) {
 			t.Errorf("%+v", f)
 		}
@@ -271,6 +271,11 @@ func TestDoctorOfWhatTheSheetMakes(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if f := finding(t, findings, "rights: new Sales Invoice"); f.Status != erpnext.OK {
+		t.Errorf("%+v", f)
+	}
+	bare := newConnection(t, sandbox.Options{})
+	without := erpnext.Doctor(t.Context(), bare.as(t, runtimeUser), erpnext.Wanted{}, erpnext.Named{Makes: []string{"Sales Invoice"}})
+	if f := finding(t, without, "key field: Sales Invoice"); f.Status != erpnext.Fail || !strings.Contains(f.Fix, "server setup") {
 		t.Errorf("%+v", f)
 	}
 	if slices.Contains(names(findings), "rights: new Delivery Note") || slices.Contains(names(site.doctor(t, erpnext.Wanted{}, nil)), "rights: new Item") {

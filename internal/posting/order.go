@@ -283,7 +283,12 @@ func (w *orderWork) alive(ctx context.Context, note string, warn *fault.Error) e
 	if warn != nil {
 		w.result.Warn = warn
 	}
-	return nil
+	if len(w.order.Payments)+len(w.order.Refunds) == 0 {
+		return nil
+	}
+	// The money that came inside the order is booked next, and must find it: the
+	// event's outcome is written down only after that.
+	return w.remember(ctx)
 }
 
 // applied remembers, with the event's outcome, that the snapshot was.

@@ -60,7 +60,7 @@ func learnAll(t *testing.T, sim *stripesim.Sim, s *Source) []string {
 // events that book it agree on its id, amount and settlement.
 func TestOnePaymentIsToldAlike(t *testing.T) {
 	for _, version := range stripesim.Versions {
-		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.ByCharge} {
+		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.BySubscription, stripesim.ByCharge} {
 			t.Run(string(version)+" by "+string(way), func(t *testing.T) {
 				sim, s := account(t, stripesim.Options{Version: version, Converts: map[string]stripesim.Conversion{"gbp": {To: "usd", Rate: "1.25"}}})
 				sim.Pay(stripesim.Payment{Amount: 4000, Currency: "gbp", Order: "1001", Email: "ann@example.com", Way: way})
@@ -92,7 +92,7 @@ func TestOnePaymentIsToldAlike(t *testing.T) {
 // events are all there is.
 func TestPaymentsAreToldAlikeWithoutAKey(t *testing.T) {
 	for _, version := range stripesim.Versions {
-		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.ByCharge} {
+		for _, way := range []stripesim.Way{stripesim.ByIntent, stripesim.BySession, stripesim.ByInvoice, stripesim.BySubscription, stripesim.ByCharge} {
 			sim := stripesim.New(stripesim.Options{Version: version})
 			sim.Pay(stripesim.Payment{Amount: 4000, Currency: "gbp", Way: way})
 			id := ""
@@ -221,6 +221,38 @@ func TestCompleteOfRefunds(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestCompleteOfACancellation cancels an authorisation: no version makes a
+// refund of that.
+func TestCompleteOfACancellation(t *testing.T) {
+	for _, version := range stripesim.Versions {
+		sim, s := account(t, stripesim.Options{Version: version})
+		sim.Cancel(sim.Authorize(stripesim.Payment{Amount: 6000, Currency: "eur"}))
+		for _, e := range sim.Take() {
+			if c, err := learn(t.Context(), s, e); err != nil || c.Ignored == "" || len(c.Refunds) > 0 {
+				t.Errorf("%s %s: %+v, %v", version, e.Topic, c, err)
+			}
+		}
+	}
+}
+
+// TestCompleteWaitsForARefundsMoney asks about a refund that has succeeded and
+// has no balance transaction yet.
+func TestCompleteWaitsForARefundsMoney(t *testing.T) {
+	for _, answer := range []string{
+		refund(`"status":"succeeded","balance_transaction":null`),
+		strings.Replace(refund(`"status":"succeeded","balance_transaction":null`), `"charge":"ch_1"`, `"charge":{"id":"ch_1","captured":true}`, 1),
+	} {
+		s, err := New(Options{Secrets: []string{secretA}, APIKey: apiKey, Transport: says(answer)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = learn(t.Context(), s, stripesim.Event{Topic: "refund.created", Body: []byte(eventBody(refund(`"status":"succeeded","balance_transaction":null`)))})
+		if f := fault.As(err); f == nil || f.Kind != fault.Unavailable {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

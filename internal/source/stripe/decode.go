@@ -29,7 +29,7 @@ const decodeOp = "stripe.Decode"
 // tells of, or the reason why there is nothing to book. It asks nobody; what
 // only Stripe's API knows is Complete's. Kinds of failure: Undecodable, whose
 // Cause names the field; Unmapped for an event of another mode or account than
-// the source's; Rejected for money that cannot be booked.
+// the source's, and for one that only Stripe's API can make sense of.
 func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 	r, err := s.read(ev)
 	return r.Content, err
@@ -38,7 +38,8 @@ func (s *Source) Decode(ev event.Event) (commerce.Content, error) {
 // reading is what an event says, and what is worth asking Stripe about it.
 type reading struct {
 	commerce.Content
-	ask asking // nil = nothing
+	ask    asking       // nil = nothing
+	unsure *fault.Error // what is wrong unless Stripe can be asked
 }
 
 // asking asks Stripe for what an event leaves out, and puts it in.
@@ -76,7 +77,10 @@ func (s *Source) read(ev event.Event) (reading, error) {
 	if problem := p.Problem(); problem != "" {
 		return reading{}, undecodable(problem)
 	}
-	return r, takes(r.Content)
+	if r.unsure != nil && s.api == nil {
+		return reading{}, r.unsure
+	}
+	return r, nil
 }
 
 // misdirected refuses an event of another mode or account than the one whose
@@ -173,10 +177,7 @@ func (s *Source) Complete(ctx context.Context, ev event.Event, c *commerce.Conte
 	if err != nil || r.ask == nil {
 		return err
 	}
-	if err := r.ask(ctx, s.api, c); err != nil {
-		return err
-	}
-	return takes(*c)
+	return r.ask(ctx, s.api, c)
 }
 
 // readUnits reads a whole number of minor units of a currency.

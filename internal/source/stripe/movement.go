@@ -19,11 +19,9 @@ var outcomes = map[string]commerce.Outcome{
 	"failed": commerce.Failed, "canceled": commerce.Failed,
 }
 
-// Reasons why a refund moves no money.
-const (
-	neverCaptured = "the refund only releases what was authorised and never captured: no money moved"
-	unmoved       = "Stripe has moved no money for the refund (it has no balance transaction): refund.updated books it when it has"
-)
+// neverCaptured is why some refunds move no money. Until basil Stripe makes one
+// when an authorisation is cancelled, or captured in part.
+const neverCaptured = "the refund only releases what was authorised and never captured: no money moved"
 
 // refund reads refund.created, refund.updated, refund.failed and
 // charge.refund.updated, which all hold the refund as it is now.
@@ -34,10 +32,14 @@ func (t telling) refund() reading {
 	r := t.readRefund(t.object)
 	id := r.ID
 	ask := func(ctx context.Context, a *api, c *commerce.Content) error { return t.askRefund(ctx, a, id, c) }
+	read := reading{Content: commerce.Content{Refunds: []commerce.Refund{r}}, ask: ask}
 	if r.Outcome == commerce.Succeeded && t.object.Get("balance_transaction").Missing() {
-		return reading{Content: commerce.Content{Ignored: unmoved}, ask: ask}
+		read.unsure = &fault.Error{
+			Kind: fault.Unmapped, Op: decodeOp, Cause: "Stripe does not say whether the refund moved money: it has no balance transaction",
+			Hint: "set LEDGERHOOK_STRIPE_API_KEY (or api_key_file of the source) and replay: Stripe is asked then. If the refund only released an authorisation, dismiss it",
+		}
 	}
-	return reading{Content: commerce.Content{Refunds: []commerce.Refund{r}}, ask: ask}
+	return read
 }
 
 // updatesNothing reports whether an update names what it changed, and nothing
@@ -64,7 +66,7 @@ func (t telling) readRefund(o strictjson.Place) commerce.Refund {
 // askRefund reads a refund as it is now, with what it did to the balance.
 func (t telling) askRefund(ctx context.Context, a *api, id string, c *commerce.Content) error {
 	const op = "stripe.refund"
-	o, err := a.get(ctx, call{op: op, path: "/v1/refunds/" + url.PathEscape(id), expand: []string{"balance_transaction"}})
+	o, err := a.get(ctx, call{op: op, path: "/v1/refunds/" + url.PathEscape(id), expand: []string{"balance_transaction", "charge"}})
 	if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (t telling) askRefund(ctx context.Context, a *api, id string, c *commerce.C
 }
 
 // refundsIn reads refunds that Stripe's API gave. What moves no money is left
-// out.
+// out; what has moved it without a balance transaction yet is waited for.
 func (t telling) refundsIn(op string, list []strictjson.Place) (commerce.Content, error) {
 	content := commerce.Content{Ignored: "Stripe knows no refund of the charge"}
 	for _, o := range list {
@@ -87,8 +89,10 @@ func (t telling) refundsIn(op string, list []strictjson.Place) (commerce.Content
 		switch {
 		case reversal(o):
 			content.Ignored = neverCaptured
+		case r.Outcome == commerce.Succeeded && r.Settlement == nil && o.Get("charge").Value().Kind() == strictjson.Object && untouched(o.Get("charge")):
+			content.Ignored = neverCaptured
 		case r.Outcome == commerce.Succeeded && r.Settlement == nil:
-			content.Ignored = unmoved
+			return content, fault.New(fault.Unavailable, op, "Stripe does not tell yet what the refund did to the balance")
 		default:
 			content.Refunds = append(content.Refunds, r)
 		}
@@ -97,6 +101,13 @@ func (t telling) refundsIn(op string, list []strictjson.Place) (commerce.Content
 		content.Ignored = ""
 	}
 	return content, nil
+}
+
+// untouched reports whether nothing of a charge was ever captured. One that is
+// captured several times counts as captured with the last.
+func untouched(charge strictjson.Place) bool {
+	taken := charge.Get("amount_captured").Text()
+	return !charge.Get("captured").Flag() && (taken == "" || taken == "0")
 }
 
 // refundsOf lists all refunds of a charge, with what they did to the balance.
@@ -108,7 +119,7 @@ func (a *api) refundsOf(ctx context.Context, op, charge string) ([]strictjson.Pl
 // refunds; since then they have events of their own, and Stripe can be asked.
 func (t telling) refunded() reading {
 	o := t.object
-	if !o.Get("captured").Flag() {
+	if untouched(o) {
 		return none("the authorisation was released: nothing had been captured")
 	}
 	r := none("the charge does not hold its refunds: refund.created, refund.updated and refund.failed book them")
@@ -118,10 +129,6 @@ func (t telling) refunded() reading {
 		read.PaymentID = cmp.Or(paymentOf(o.Value()), o.Get("id").Text()) // the charge knows best what it belongs to
 		if uncaptured.Sign() > 0 && read.Amount.Equal(uncaptured) {
 			uncaptured, r.Ignored = money.Amount{}, neverCaptured
-			continue
-		}
-		if read.Outcome == commerce.Succeeded && refund.Get("balance_transaction").Missing() {
-			r.Ignored = unmoved
 			continue
 		}
 		r.Refunds = append(r.Refunds, read)
@@ -284,17 +291,4 @@ func (t telling) askPayout(ctx context.Context, a *api, id string, c *commerce.C
 	}
 	c.Payout = &p
 	return nil
-}
-
-// takes refuses a payout of less than nothing: with it Stripe takes what the
-// balance lacks from the bank. ERPNext has no transfer of a negative amount,
-// and a positive one would be wrong twice over.
-func takes(c commerce.Content) error {
-	if c.Payout == nil || c.Payout.Outcome != commerce.Succeeded || c.Payout.Amount.Sign() >= 0 {
-		return nil
-	}
-	return &fault.Error{
-		Kind: fault.Rejected, Op: decodeOp, Cause: "the payout is negative: Stripe took what the balance lacked from the bank",
-		Hint: "book it by hand as an Internal Transfer from the bank account to the clearing account, then dismiss the event",
-	}
 }

@@ -105,10 +105,11 @@ func (t telling) capture() reading {
 	return r
 }
 
-// nextCapture is a capture that is not the first one of its charge.
+// nextCapture is a capture that is not the first one of its charge. Its
+// reference differs too: a site without key fields finds payments by that.
 func (t telling) nextCapture(p commerce.Payment, before strictjson.Place) reading {
 	o := t.object
-	p.ID += "/" + before.Text()
+	p.ID, p.Reference = p.ID+"/"+before.Text(), p.Reference+"/"+before.Text()
 	r := t.paid(o.Get("amount_captured"), p)
 	if r.Payment == nil {
 		return r
@@ -160,17 +161,31 @@ func (t telling) session() reading {
 		return none("the session is complete but not paid yet: charge.succeeded or checkout.session.async_payment_succeeded books it when the money is there")
 	case o.Get("payment_status").Text() != "paid":
 		return none("the session asked for no payment")
-	case intent == "" && o.Get("mode").Text() == "subscription":
-		return none("a subscription is paid through its invoice: charge.succeeded or invoice.paid books it")
-	case intent == "":
+	case intent == "" && reference(o.Get("invoice").Value()) == "":
 		return none("the session names no payment intent: charge.succeeded books its payment")
 	}
 	details := o.Get("customer_details")
 	r := t.paid(o.Get("amount_total"), commerce.Payment{
-		ID: intent, Reference: intent,
+		ID: cmp.Or(intent, o.Get("id").Text()), Reference: intent,
 		PayerEmail: cmp.Or(details.Get("email").Text(), o.Get("customer_email").Text()), PayerName: details.Get("name").Text(),
 	}, o.Get("id").Text())
+	if intent == "" {
+		return r.lookedUp(reference(o.Get("invoice").Value()), "a subscription is paid through its invoice: charge.succeeded or invoice.paid books it; with an API key it is looked up")
+	}
 	r.ask = askIntent(intent)
+	return r
+}
+
+// lookedUp leaves a payment out whose name only Stripe knows, by its invoice.
+func (r reading) lookedUp(invoice, reason string) reading {
+	if r.Payment == nil {
+		return r
+	}
+	payment := *r.Payment
+	r = none(reason)
+	r.ask = func(ctx context.Context, a *api, c *commerce.Content) error {
+		return askInvoice(ctx, a, invoice, payment, c)
+	}
 	return r
 }
 
@@ -193,18 +208,10 @@ func (t telling) invoice() reading {
 		ID: cmp.Or(id, invoice), Reference: cmp.Or(charge, id),
 		PayerEmail: o.Get("customer_email").Text(), PayerName: o.Get("customer_name").Text(),
 	}, charge)
-	switch {
-	case r.Payment == nil:
-		return r
-	case id != "":
-		r.ask = askPayment(id)
-		return r
+	if id == "" {
+		return r.lookedUp(invoice, "the invoice does not name its payment: charge.succeeded or invoice_payment.paid books it; with an API key it is looked up")
 	}
-	payment := *r.Payment
-	r = none("the invoice does not name its payment: charge.succeeded or invoice_payment.paid books it; with an API key it is looked up")
-	r.ask = func(ctx context.Context, a *api, c *commerce.Content) error {
-		return askInvoice(ctx, a, invoice, payment, c)
-	}
+	r.ask = askPayment(id)
 	return r
 }
 

@@ -112,6 +112,9 @@ func wantRows(t *testing.T, db *DB, ids map[string]string, lowest int) {
 			t.Errorf("%d %s after schema %d, %v", n, what, lowest, err)
 		}
 	}
+	if keys := column(t, db, "SELECT key FROM waits"); len(keys) != 1 || keys[0] != "order/9" {
+		t.Errorf("after schema %d what waits would be woken by %q", lowest, keys)
+	}
 	deeds, err := db.Audit(t.Context(), event.DeedFilter{})
 	if err != nil || len(deeds) != 2*held[lowest >= withOperator] { // a plan and a pause
 		t.Errorf("%d deeds after schema %d, %v", len(deeds), lowest, err)

@@ -105,7 +105,7 @@ var kinds = map[string]struct {
 }{
 	"charges":              {"charge", []string{"balance_transaction"}},
 	"payment_intents":      {"payment_intent", []string{"latest_charge", "latest_charge.balance_transaction"}},
-	"refunds":              {"refund", []string{"balance_transaction", "failure_balance_transaction"}},
+	"refunds":              {"refund", []string{"balance_transaction", "failure_balance_transaction", "charge"}},
 	"disputes":             {"dispute", nil},
 	"payouts":              {"payout", []string{"balance_transaction"}},
 	"balance_transactions": {"balance_transaction", nil},

@@ -67,6 +67,23 @@ func (s *Sim) CapturePart(p Payment, units int64) string {
 	return id
 }
 
+// Cancel gives up what Authorize held. Until basil that is told as a refund.
+func (s *Sim) Cancel(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	charge := s.objects[id]
+	if s.Version == Basil {
+		s.emit("charge.expired", s.chargeView(charge), nil)
+		return
+	}
+	r := s.add("refund", "re", object{
+		"amount": charge["amount"], "charge": id, "payment_intent": charge["payment_intent"], "currency": charge["currency"], "status": "succeeded", "reason": nil, "balance_transaction": nil,
+	})
+	charge["amount_refunded"], charge["refunded"] = charge["amount"], true
+	s.emit("refund.created", r, nil)
+	s.emit("charge.refunded", s.chargeView(charge), object{"amount_refunded": 0, "refunded": false})
+}
+
 // Left is how much of a charge is neither refunded nor disputed.
 func (s *Sim) Left(charge string) int64 {
 	s.mu.Lock()
@@ -215,7 +232,7 @@ func (s *Sim) close(id, status string) {
 }
 
 // Payout sends money to the bank and gives the payout's id. An instant one
-// costs a hundredth.
+// costs a hundredth; one of less than nothing takes from the bank.
 func (s *Sim) Payout(units int64, currency string, instant bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,12 +27,10 @@ type life struct {
 // after the fee, and ERPNext has no payment of nothing.
 const least = 100
 
-var currencies = []string{"usd", "eur", "gbp", "jpy"}
-
 func (s *life) payment() {
 	p := Payment{
-		Amount: int64(500 + s.draw("amount", 20000)), Currency: currencies[s.draw("currency", len(currencies))], Email: "buyer@example.com",
-		Way: []Way{ByIntent, BySession, ByInvoice, ByCharge}[s.draw("way", 4)],
+		Amount: int64(500 + s.draw("amount", 20000)), Currency: s.Currencies[s.draw("currency", len(s.Currencies))], Email: "buyer@example.com",
+		Way: []Way{ByIntent, BySession, ByInvoice, BySubscription, ByCharge}[s.draw("way", 5)],
 	}
 	if s.draw("captures", 5) == 0 {
 		s.captures(p)
@@ -40,6 +38,10 @@ func (s *life) payment() {
 	}
 	charge := s.Pay(p)
 	s.pause()
+	if s.Late {
+		s.Settle(charge)
+		s.pause()
+	}
 	switch s.draw("then", 4) {
 	case 0:
 		for range 1 + s.draw("refunds", 3) {
@@ -60,6 +62,11 @@ func (s *life) captures(p Payment) {
 	}
 	p.Way = ByIntent
 	charge := s.Authorize(p)
+	s.pause()
+	if s.draw("cancelled", 4) == 0 {
+		s.Cancel(charge)
+		return
+	}
 	first := least + int64(s.draw("first capture", int(p.Amount)-2*least))
 	s.Capture(charge, first, false)
 	s.pause()
@@ -109,8 +116,12 @@ func (s *life) dispute(charge string, inquiry bool) {
 }
 
 func (s *life) payout() {
-	currency := currencies[s.draw("payout currency", 2)]
-	id := s.Payout(1+int64(s.draw("payout amount", 5000)), currency, s.draw("instant", 2) == 0)
+	currency := s.Currencies[s.draw("payout currency", 2)]
+	units, instant := 1+int64(s.draw("payout amount", 5000)), s.draw("instant", 2) == 0
+	if !instant && s.draw("debit", 4) == 0 {
+		units = -units // Stripe takes what the balance lacks from the bank
+	}
+	id := s.Payout(units, currency, instant)
 	s.pause()
 	switch s.draw("payout ends", 4) {
 	case 0:

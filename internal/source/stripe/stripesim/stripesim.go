@@ -39,7 +39,9 @@ type Options struct {
 	// Converts gives the balance that a currency is settled in, when that is
 	// another one, and the rate: {"gbp": {"usd", 1.25}}.
 	Converts map[string]Conversion
-	Created  int64 // of every object, in seconds since 1970
+	// Currencies are what Live draws from; the first two are paid out.
+	Currencies []string
+	Created    int64 // of every object, in seconds since 1970
 	// Series keeps the ids of several accounts apart.
 	Series int
 	// Late leaves what a payment did to the balance open until Settle.
@@ -79,6 +81,9 @@ type Sim struct {
 func New(o Options) *Sim {
 	if o.Version == "" {
 		o.Version = Basil
+	}
+	if o.Currencies == nil {
+		o.Currencies = []string{"usd", "eur", "gbp", "jpy"}
 	}
 	return &Sim{Options: o, objects: map[string]object{}, order: map[string][]string{}, balance: map[string]int64{}}
 }
@@ -196,7 +201,9 @@ const (
 	ByIntent  Way = "intent"
 	BySession Way = "session"
 	ByInvoice Way = "invoice"
-	ByCharge  Way = "charge" // without an intent, as before 2019
+	// BySubscription is a session whose payment is its first invoice's.
+	BySubscription Way = "subscription"
+	ByCharge       Way = "charge" // without an intent, as before 2019
 )
 
 // Payment is what a buyer pays.
@@ -283,10 +290,16 @@ func (s *Sim) tell(p Payment, charge object) {
 		s.emit("checkout.session.completed", session, nil)
 	case ByInvoice:
 		s.invoice(p, charge, intent)
+	case BySubscription:
+		session := s.add("checkout.session", "cs_test", object{
+			"mode": "subscription", "status": "complete", "payment_status": "paid", "payment_intent": nil, "amount_total": p.Amount, "currency": p.Currency,
+			"client_reference_id": nil, "customer_details": object{"email": p.Email, "name": "Sim Buyer"}, "invoice": s.invoice(p, charge, intent),
+		})
+		s.emit("checkout.session.completed", session, nil)
 	}
 }
 
-func (s *Sim) invoice(p Payment, charge, intent object) {
+func (s *Sim) invoice(p Payment, charge, intent object) any {
 	invoice := s.add("invoice", "in", object{
 		"status": "paid", "amount_due": p.Amount, "amount_paid": p.Amount, "currency": p.Currency, "customer_email": p.Email, "customer_name": "Sim Buyer", "metadata": intent["metadata"],
 	})
@@ -297,10 +310,11 @@ func (s *Sim) invoice(p Payment, charge, intent object) {
 		view := maps.Clone(invoice)
 		view["charge"], view["payment_intent"], view["paid"], view["paid_out_of_band"] = charge["id"], intent["id"], true, false
 		s.emit("invoice.paid", view, nil)
-		return
+		return invoice["id"]
 	}
 	s.emit("invoice.paid", invoice, nil)
 	s.emit("invoice_payment.paid", part, nil)
+	return invoice["id"]
 }
 
 // chargeView writes a charge as the webhooks' version does.
