@@ -22,8 +22,12 @@ func parcelOrder(minute int, status, total, first, second, more string) []byte {
 		return fmt.Sprintf(`{"id":%s,"sku":%q,"title":%q,"quantity":%s,"current_quantity":%s,"price":%q,"discount_allocations":[],
 "tax_lines":[{"title":"VAT","rate":0.19,"price":%q}]}`, id, sku, sku, quantity, now, price, tax)
 	}
+	if !strings.Contains(more, "fulfillments") {
+		more += `,"fulfillments":[]`
+	}
 	return fmt.Appendf(nil, `{"id":%s,"name":"#77","currency":"USD","created_at":%q,"updated_at":%q,"financial_status":%q,"test":false,
-"taxes_included":false,"total_price":"50.57","current_total_price":%q,"line_items":[%s,%s],
+"taxes_included":false,"cancelled_at":null,"subtotal_price":"40.00","total_tax":"7.57","total_discounts":"0.00","tax_lines":[],"discount_codes":[],
+"note":null,"note_attributes":[],"total_price":"50.57","current_total_price":%q,"line_items":[%s,%s],
 "shipping_lines":[{"title":"Post","price":"3.00","discount_allocations":[],"tax_lines":[]}],
 "customer":{"id":8,"email":"ann@buyer.example","first_name":"Ann","last_name":"Lee"}%s}`,
 		orderID, at.Format(time.RFC3339), at.Add(time.Duration(minute)*time.Minute).Format(time.RFC3339), status, total,
