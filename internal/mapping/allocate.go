@@ -141,8 +141,7 @@ func (b Books) splitByWorth(m Money, dues []Due) Split {
 		asked = asked.Add(d.Left)
 	}
 	left := m.Worth
-	converted := m.Charged.Currency() != b.Currency
-	if off := m.Worth.Sub(asked); converted && asked.IsPositive() && off.Abs().LessThanOrEqual(asked.Mul(conversionSlack)) {
+	if off := m.Worth.Sub(asked); asked.IsPositive() && off.Abs().LessThanOrEqual(asked.Mul(conversionSlack)) {
 		left, s.Exchange = asked, off.Neg()
 	}
 	for _, d := range dues {

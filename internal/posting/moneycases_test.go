@@ -86,6 +86,8 @@ func TestForeignPayments(t *testing.T) {
 			"Receive 159 → 159, 111 of an order, 3 on Fees - DT, 3 on Exchange Gain/Loss - DT, on account 54", true},
 		{"the company's currency, settled in another at the provider's rate", "10.00 USD", "10.00 USD", "10.00 USD", "8.90 EUR", "0.40 EUR",
 			"Receive 9.55 → 8.5, 10 of an order, 0.45 on Fees - DT, on account 0", false},
+		{"the company's currency for a foreign order", "100.00 EUR", "111.00 USD", "110.00 USD", "110.00 USD", "3.00 USD",
+			"Receive 107 → 107, 111 of an order, 3 on Fees - DT, 1 on Exchange Gain/Loss - DT, on account 0", false},
 		{"a currency that the order does not know, much less than it", "100.00 GBP", "131.00 USD", "50.00 EUR", "54.00 USD", "1.00 USD",
 			"Receive 53 → 53, 54 of an order, 1 on Fees - DT, on account 0", false},
 	}
