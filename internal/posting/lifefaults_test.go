@@ -355,3 +355,23 @@ func TestPaymentRightBehindAnEditFindsTheSuccessor(t *testing.T) {
 		t.Errorf("books (-want +got):\n%s", diff)
 	}
 }
+
+// Money that comes inside an order is booked before the event's outcome is
+// written down: it must find its order all the same.
+func TestMoneyInsideAnOrderFindsIt(t *testing.T) {
+	b := newBench(t, nil)
+	o := snapshot("7950", 1, 2, 0)
+	pay := payment("7950", 1, "20.00")
+	o.Payments = []commerce.Payment{pay}
+	_, err := b.Order(t.Context(), shop, o) // its outcome is not remembered yet
+	must(t, err)
+	_, err = b.pay(t.Context(), pay)
+	must(t, err)
+	want := []string{
+		"order 20 docstatus 1 To Deliver and Bill: 2 × 10, paid 20, po #ID",
+		"1 payments of 20, on account 0",
+	}
+	if diff := cmp.Diff(want, b.books(t.Context(), t, "7950")); diff != "" {
+		t.Errorf("books (-want +got):\n%s", diff)
+	}
+}
