@@ -28,7 +28,7 @@ func (w *orderWork) editBehind(ctx context.Context, current erpnext.Stored) erro
 	}
 	added, taken := difference(covered, w.order.Lines)
 	switch {
-	case len(added) == 0 && len(w.order.Refunds) > 0 && (taken || w.worthLess()):
+	case len(added) == 0 && !w.desk.Orders.CreditNotes && len(w.order.Refunds) > 0 && (taken || w.worthLess()):
 		if err := w.commentEdit(ctx); err != nil {
 			return err
 		}
