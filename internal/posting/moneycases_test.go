@@ -165,6 +165,9 @@ func TestFeesByPayout(t *testing.T) {
 		for range 2 {
 			_, err := b.pay(t.Context(), pay)
 			must(t, err)
+			if n == 0 { // as after a crash between the booking and the event's outcome
+				must(t, b.memory.Forget(t.Context(), "Payment Entry", "stripe/stripe/payment/"+pay.ID))
+			}
 		}
 	}
 	out := commerce.Payout{ID: "po_1", Amount: amount("15.00 USD"), Fee: amount("0.15 USD"), At: time.Now(), Outcome: commerce.Succeeded, Provider: "stripe"}
