@@ -212,6 +212,7 @@ func (h *history) tell(plan paymentPlan, o *historyOrder) {
 		if other != o {
 			pay.OrderRefs = []string{o.ID + ", " + other.ID}
 			o.plain, other.plain = false, false
+			h.foreign = h.foreign || other.Currency != "USD"
 		}
 	}
 	h.add("payment", post(pay, received))

@@ -73,11 +73,6 @@ func (p *Poster) Order(ctx context.Context, origin Origin, o commerce.Order) (Re
 		return Result{}, err
 	}
 	err = w.apply(ctx)
-	if err == nil && len(o.Payments)+len(o.Refunds) > 0 && len(w.result.Documents) > 0 {
-		// The money that came inside the order is booked before the event's
-		// outcome is written down, and must find it.
-		err = w.remember(ctx)
-	}
 	return desk.settled(w.result, err)
 }
 
