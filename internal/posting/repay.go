@@ -161,7 +161,9 @@ func (p *Poster) reduce(ctx context.Context, old *bookedPayment) error {
 			if err := p.Site.Get(ctx, erpnext.DocSalesOrder, ref.ReferenceName, &so); err != nil {
 				return err
 			}
-			ref.AllocatedAmount = erpnext.Num(decimal.Min(ref.AllocatedAmount.Decimal, leftOf(so)))
+			less := decimal.Min(ref.AllocatedAmount.Decimal, leftOf(so))
+			old.Unallocated = erpnext.Num(old.Unallocated.Add(ref.AllocatedAmount.Sub(less)))
+			ref.AllocatedAmount = erpnext.Num(less)
 		}
 		if ref.AllocatedAmount.IsPositive() {
 			refs = append(refs, ref)
@@ -169,6 +171,14 @@ func (p *Poster) reduce(ctx context.Context, old *bookedPayment) error {
 	}
 	old.References = refs
 	return nil
+}
+
+// letGo takes a payment off every document, to the customer's account.
+func (old *bookedPayment) letGo() {
+	for _, ref := range old.References {
+		old.Unallocated = erpnext.Num(old.Unallocated.Add(ref.AllocatedAmount.Decimal))
+	}
+	old.References = nil
 }
 
 // readLeftOf asks what the new order still takes.

@@ -221,7 +221,7 @@ func (w *paymentWork) rebook(ctx context.Context, booked event.Document) (Result
 	stored, err := w.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
 	for _, less := range []func() error{
 		func() error { return w.reduce(ctx, &old) },
-		func() error { old.References = nil; return nil },
+		func() error { old.letGo(); return nil },
 	} {
 		// It is cancelled by now: where another payment took its place at an order,
 		// it pays what is left of that, or goes on account.
