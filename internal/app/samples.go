@@ -28,9 +28,11 @@ var samples = []struct{ source, topic, eventID, file string }{
 	{sourcePayPal, "PAYMENT.CAPTURE.COMPLETED", "WH-DEMO0000000000001-DEMO0000000000002", "paypal-capture"},
 	{sourceShopify, "orders/create", "demo-0003", "shopify-order-1002"},
 	{sourceShopify, "customers/update", "demo-0004", "shopify-customer"},
+	{sourceShopify, "orders/create", "demo-0005", "shopify-order-1003"},
+	{sourceShopify, "order_transactions/create", "demo-0006", "shopify-transaction-1003"},
 }
 
-// Samples are made-up webhooks of every provider, dated now. Two orders, the
+// Samples are made-up webhooks of every provider, dated now. Three orders, the
 // payment of each, and events that must book nothing.
 func Samples(now time.Time) ([]Sample, error) {
 	var list []Sample

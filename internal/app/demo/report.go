@@ -113,6 +113,8 @@ var expected = []document{
 	{DocType: "Customer", Party: "Grace Murray", Key: "shopify/shopify/customer/7771234567002"},
 	{DocType: "Sales Order", Status: "To Deliver and Bill", Party: "Ada Byron", Number: "#1001", Amount: "68.63 USD", Key: "shopify/shopify/order/5551234567890"},
 	{DocType: "Sales Order", Status: "To Deliver and Bill", Party: "Grace Murray", Number: "#1002", Amount: "18.50 USD", Key: "shopify/shopify/order/5551234567891"},
+	{DocType: "Sales Order", Status: "To Deliver and Bill", Party: "Ada Byron", Number: "#1003", Amount: "25.98 USD", Key: "shopify/shopify/order/5551234567892"},
+	{DocType: "Payment Entry", Status: "Submitted", Party: "Ada Byron", Number: "txn_1003", Amount: "25.98 USD", Key: "shopify/shopify/payment/4441234567001"},
 	{DocType: "Payment Entry", Status: "Submitted", Party: "Ada Byron", Number: "ch_1DemoCharge", Amount: "68.63 USD", Key: "stripe/stripe/payment/pi_1demointent"},
 	{DocType: "Payment Entry", Status: "Submitted", Party: "Grace Murray", Number: "5DE00000MO000001C", Amount: "18.50 USD", Key: "paypal/paypal/payment/5de00000mo000001c"},
 }
@@ -123,6 +125,7 @@ var answers = []struct {
 	word   string
 }{
 	{200, "accepted"}, {200, "accepted"}, {200, "accepted"}, {200, "accepted"}, {200, "accepted"}, {200, "accepted"}, {200, "accepted"},
+	{200, "accepted"}, {200, "accepted"},
 	{200, "duplicate"}, {401, "bad_signature"},
 }
 
