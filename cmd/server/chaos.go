@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
 	"github.com/ledgerhook/ledgerhook/internal/app/chaos"
@@ -26,7 +27,7 @@ func chaosCommand() *cli.Command {
 		},
 		OnUsageError: onUsageError,
 		Action:       runChaos,
-		Commands: []*cli.Command{{
+		Commands: []*cli.Command{overloadCommand(), {
 			Name: "service", Hidden: true, Usage: "run the service with a clock that can be set wrong", OnUsageError: onUsageError,
 			Flags: []cli.Flag{&cli.StringFlag{Name: "clock", Required: true, Usage: "file with the offset of the clock"}},
 			Action: func(ctx context.Context, cmd *cli.Command) error {
@@ -34,6 +35,47 @@ func chaosCommand() *cli.Command {
 			},
 		}},
 	}
+}
+
+func overloadCommand() *cli.Command {
+	return &cli.Command{
+		Name: "overload", Usage: "send a service of its own far more than it can take while its ERPNext is down, then bring that back",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.DurationFlag{Name: "time", Value: time.Minute, Usage: "how long"},
+			&cli.IntFlag{Name: "senders", Value: 640, Usage: "senders at the same time, without a pause"},
+			&cli.DurationFlag{Name: "slowest", Value: time.Second, Usage: "what 999 answers in 1,000 must not exceed"},
+			&cli.StringFlag{Name: "dir", Usage: "folder for inbox, site and logs; else a temporary one"},
+		},
+		OnUsageError: onUsageError, Action: runOverload,
+	}
+}
+
+func runOverload(ctx context.Context, cmd *cli.Command) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	out := cmd.Root().Writer
+	o := chaos.OverloadOptions{Server: self, Dir: cmd.String("dir"), Time: cmd.Duration("time"), Slowest: cmd.Duration("slowest"), Senders: cmd.Int("senders"), Out: out}
+	if cmd.Bool("json") {
+		o.Out = cmd.Root().ErrWriter
+	}
+	load, err := chaos.Overload(ctx, o)
+	if cmd.Bool("json") {
+		if problem := json.NewEncoder(out).Encode(load); problem != nil {
+			return problem
+		}
+		return err
+	}
+	fmt.Fprintf(out, "%d answers: %d accepted, %d told to come back (503); %d connections were not served\n", load.Answers, load.Acknowledged, load.Busy, load.Unserved)
+	fmt.Fprintf(out, "answered within: median %s, 99.9 %% %s, slowest %s; peak memory %d MiB\n", load.Median.Round(time.Millisecond),
+		load.P999.Round(time.Millisecond), load.Slowest.Round(time.Millisecond), load.PeakMemory>>20)
+	fmt.Fprintf(out, "the first order was booked %s after ERPNext came back\n", load.Recovered)
+	for _, b := range load.Broken {
+		fmt.Fprintln(out, "BROKEN:", b)
+	}
+	return err
 }
 
 func runChaos(ctx context.Context, cmd *cli.Command) error {

@@ -213,21 +213,7 @@ func (s *shop) deliver(w webhook) error {
 }
 
 func (s *shop) send(w webhook) (int, string, error) {
-	sign := s.shopify.Sign
-	if w.source == "stripe" {
-		sign = s.stripe.Sign
-	}
-	header, err := sign(w.body, w.topic, w.eventID, time.Now())
-	if err != nil {
-		return 0, "", err
-	}
-	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, s.url+"/webhooks/"+w.source, bytes.NewReader(w.body))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header = header
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := s.client.Do(req)
+	resp, err := s.do(w)
 	if err != nil {
 		return 0, "", err
 	}
@@ -235,9 +221,28 @@ func (s *shop) send(w webhook) (int, string, error) {
 	var answer struct {
 		Event string `json:"event"`
 	}
-	// An answer that is cut off is none: a provider that reads "20" sends again.
+	// An answer that is cut off is none: the provider sends again.
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 4096)).Decode(&answer); err != nil && resp.StatusCode == http.StatusOK {
 		return 0, "", err
 	}
 	return resp.StatusCode, answer.Event, nil
+}
+
+// do sends one delivery once, signed now.
+func (s *shop) do(w webhook) (*http.Response, error) {
+	sign := s.shopify.Sign
+	if w.source == "stripe" {
+		sign = s.stripe.Sign
+	}
+	header, err := sign(w.body, w.topic, w.eventID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(s.ctx, http.MethodPost, s.url+"/webhooks/"+w.source, bytes.NewReader(w.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = header
+	req.Header.Set("Content-Type", "application/json")
+	return s.client.Do(req)
 }
