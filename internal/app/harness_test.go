@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -65,20 +66,20 @@ type signers struct {
 
 func newSigners(t testing.TB) signers {
 	t.Helper()
-	shop, err := shopify.New(shopify.Options{Secrets: []string{shopifySecret}})
+	s, err := sharedSigners()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pay, err := stripe.New(stripe.Options{Secrets: []string{stripeSecret}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pal, err := paypal.NewSigner("live", time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signers{shop, pay, pal}
+	return s
 }
+
+// sharedSigners are made once: PayPal's keys take longer than most tests.
+var sharedSigners = sync.OnceValues(func() (signers, error) {
+	shop, shopErr := shopify.New(shopify.Options{Secrets: []string{shopifySecret}})
+	pay, payErr := stripe.New(stripe.Options{Secrets: []string{stripeSecret}})
+	pal, palErr := paypal.NewSigner("live", time.Now())
+	return signers{shop, pay, pal}, errors.Join(shopErr, payErr, palErr)
+})
 
 func (s signers) sign(t testing.TB, source, topic, eventID string, body []byte) http.Header {
 	t.Helper()

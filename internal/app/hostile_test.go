@@ -143,6 +143,9 @@ func (f *flood) genuine(client *http.Client) (n int, slowest time.Duration) {
 // TestHostileClients lets strangers do what strangers do, all at once, while a
 // genuine sender goes on: it is served, and what the others cost is bounded.
 func TestHostileClients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a flood says little of a program that the race detector slows down: run without -short")
+	}
 	s := startService(t, sandbox.Options{}, nil)
 	s.warm(t)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}

@@ -17,6 +17,9 @@ import (
 // server builds the program, as a user would.
 func server(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the processes are not built with the race detector: run without -short")
+	}
 	path := filepath.Join(t.TempDir(), "server")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "github.com/ledgerhook/ledgerhook/cmd/server").CombinedOutput()
 	if err != nil {

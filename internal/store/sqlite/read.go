@@ -137,9 +137,18 @@ ORDER BY d.updated_at, d.doctype, d.key`, string(list))
 	return all, nil
 }
 
+// asker is what rows can be asked of: the readers, or one moment of the inbox.
+type asker interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // each asks for rows and gives each to `take`.
 func (db *DB) each(ctx context.Context, take func(scan func(...any) error) error, query string, args ...any) error {
-	rows, err := db.read.QueryContext(ctx, query, args...)
+	return each(ctx, db.read, take, query, args...)
+}
+
+func each(ctx context.Context, from asker, take func(scan func(...any) error) error, query string, args ...any) error {
+	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
@@ -216,7 +225,14 @@ func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, 
 	if err != nil {
 		return nil, "", storeFault(op, err)
 	}
-	parts, err := db.partitions(ctx, f.Source, cond)
+	// All of it is read as of one moment: an event that changes its state meanwhile
+	// would be missing, or stand there twice.
+	moment, err := db.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return nil, "", storeFault(op, err)
+	}
+	defer moment.Rollback() //nolint:errcheck // nothing was written
+	parts, err := partitions(ctx, moment, f.Source, cond)
 	if err != nil {
 		return nil, "", storeFault(op, err)
 	}
@@ -224,7 +240,7 @@ func (db *DB) List(ctx context.Context, f event.Filter) ([]event.Event, string, 
 	// among the first of each.
 	var found []listed
 	for _, p := range parts {
-		if found, err = db.listPart(ctx, found, p, cond, before, limit+1); err != nil {
+		if found, err = listPart(ctx, moment, found, p, cond, before, limit+1); err != nil {
 			return nil, "", storeFault(op, err)
 		}
 	}
@@ -249,12 +265,12 @@ type listed struct {
 // partition is all events of one source in one state.
 type partition struct{ source, state string }
 
-func (db *DB) partitions(ctx context.Context, source string, cond condition) ([]partition, error) {
+func partitions(ctx context.Context, from asker, source string, cond condition) ([]partition, error) {
 	var all []partition
 	if cond.none {
 		return nil, nil
 	}
-	err := db.each(ctx, func(scan func(...any) error) error {
+	err := each(ctx, from, func(scan func(...any) error) error {
 		var p partition
 		if err := scan(&p.source, &p.state); err != nil {
 			return err
@@ -267,9 +283,9 @@ func (db *DB) partitions(ctx context.Context, source string, cond condition) ([]
 	return all, err
 }
 
-func (db *DB) listPart(ctx context.Context, found []listed, p partition, cond condition, before int64, limit int) ([]listed, error) {
+func listPart(ctx context.Context, from asker, found []listed, p partition, cond condition, before int64, limit int) ([]listed, error) {
 	args := append([]any{p.source, p.state, before}, cond.args...)
-	err := db.each(ctx, func(scan func(...any) error) error {
+	err := each(ctx, from, func(scan func(...any) error) error {
 		e, seq, err := scanEvent(scan)
 		found = append(found, listed{seq, e})
 		return err

@@ -96,7 +96,7 @@ func (db *DB) choose(ctx context.Context, r event.Run) ([]event.PlannedCause, er
 	if err != nil {
 		return nil, err
 	}
-	parts, err := db.partitions(ctx, r.Filter.Source, cond)
+	parts, err := partitions(ctx, db.read, r.Filter.Source, cond)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (db *DB) choose(ctx context.Context, r event.Run) ([]event.PlannedCause, er
 
 func (db *DB) choosePart(ctx context.Context, run string, p partition, cond condition, counts map[event.PlannedCause]int64) error {
 	for before := int64(1) << 62; ; {
-		page, err := db.listPart(ctx, nil, p, cond, before, planStep)
+		page, err := listPart(ctx, db.read, nil, p, cond, before, planStep)
 		if err != nil || len(page) == 0 {
 			return err
 		}
