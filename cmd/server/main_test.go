@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ledgerhook/ledgerhook/internal/app/chaos"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -55,15 +56,11 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 
 // reserve names addresses that nobody listens on.
 func reserve(env *testscript.Env, names ...string) error {
-	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		env.Setenv(name, l.Addr().String())
-		defer l.Close() // not before all are named, or two would be one
+	addresses, err := chaos.Reserve(len(names))
+	for i, address := range addresses {
+		env.Setenv(names[i], address)
 	}
-	return nil
+	return err
 }
 
 const patience = 30 * time.Second

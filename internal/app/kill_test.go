@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/app"
+	"github.com/ledgerhook/ledgerhook/internal/app/chaos"
 	"github.com/ledgerhook/ledgerhook/internal/config"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext/sandbox"
 	"github.com/ledgerhook/ledgerhook/internal/event"
@@ -96,7 +96,11 @@ func (c *child) kill(t *testing.T) {
 func TestKillLosesAndDoublesNothing(t *testing.T) {
 	const orders, kills = 60, 4
 	site, siteURL := newSite(t, sandbox.Options{})
-	addr := freePort(t)
+	addresses, err := chaos.Reserve(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := addresses[0]
 	database := filepath.Join(t.TempDir(), "inbox.db")
 	service := startChild(t, addr, database, siteURL)
 	sender := &stubborn{url: "http://" + addr, signers: newSigners(t)}
@@ -238,14 +242,4 @@ func (s *stubborn) deliver(t *testing.T, source, topic, eventID string, body []b
 			return
 		}
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

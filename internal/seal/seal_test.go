@@ -29,7 +29,7 @@ func TestWhatWasSealedOpensWithAnyRingThatHasTheKey(t *testing.T) {
 	before, after := ring(t, spec("a", 1)), ring(t, spec("b", 2)+", "+spec("a", 1))
 	for _, plain := range []string{"", "x", strings.Repeat("order ", 1000)} {
 		sealed := before.Seal("ev_1/body", []byte(plain))
-		if plain != "" && bytes.Contains(sealed, []byte(plain)) {
+		if len(plain) > 8 && bytes.Contains(sealed, []byte(plain)) { // a shorter text may stand there by chance
 			t.Errorf("the plain text shows")
 		}
 		for _, r := range []*seal.Ring{before, after} {

@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,14 +37,9 @@ type world struct {
 }
 
 func newWorld(server, dir string) (*world, error) {
-	ports := make([]string, 3)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports[i] = l.Addr().String()
+	ports, err := Reserve(3)
+	if err != nil {
+		return nil, err
 	}
 	w := &world{
 		dir: dir, server: server, inbox: filepath.Join(dir, "inbox.db"), clock: filepath.Join(dir, "clock"),
