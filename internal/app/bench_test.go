@@ -16,7 +16,7 @@ import (
 func BenchmarkIntake(b *testing.B) {
 	for b.Loop() {
 		var out bytes.Buffer
-		err := app.Bench(b.Context(), &out, app.BenchOptions{Dir: b.TempDir(), Time: 2 * time.Second, Clients: 64, Size: 2048, JSON: true})
+		err := app.Bench(b.Context(), &out, app.BenchOptions{Dir: b.TempDir(), Time: 4 * time.Second, Clients: 64, Size: 2048, JSON: true})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -19,8 +19,9 @@ import (
 type Options struct {
 	Put func(context.Context, event.Event) error // answers when the event is on disk
 	// Prepare is what comes before either side, for a fair comparison of whole
-	// intakes: verifying and reading the event. nil = nothing.
-	Prepare     func(context.Context, event.Event) (event.Event, error)
+	// intakes: a delivery of that id is verified and read. nil = the event is
+	// there without it.
+	Prepare     func(ctx context.Context, id string) (event.Event, error)
 	Dir         string        // where the plain file goes; the inbox's own disk, or the comparison means nothing
 	Connections int           // callers at the same time; 0 = 64
 	BodyBytes   int           // of each event; 0 = 2048
@@ -107,34 +108,28 @@ func (o Options) measureOnce(ctx context.Context, log *appendLog) (round, error)
 		r   round
 		err error
 	)
-	if r.bare, err = o.round(ctx, log.put); err != nil {
+	if r.bare, err = o.round(ctx, o.event, log.put); err != nil {
 		return r, fmt.Errorf("append-only log: %w", err)
 	}
+	prepare := o.event
 	r.log = r.bare
 	if o.Prepare != nil {
-		if r.log, err = o.round(ctx, o.prepared(log.put)); err != nil {
+		prepare = o.Prepare
+		if r.log, err = o.round(ctx, prepare, log.put); err != nil {
 			return r, fmt.Errorf("append-only log: %w", err)
 		}
 	}
-	if r.store, err = o.round(ctx, o.prepared(o.Put)); err != nil {
+	if r.store, err = o.round(ctx, prepare, o.Put); err != nil {
 		return r, fmt.Errorf("inbox: %w", err)
 	}
 	return r, nil
 }
 
-// prepared puts Prepare before a side.
-func (o Options) prepared(put func(context.Context, event.Event) error) func(context.Context, event.Event) error {
-	if o.Prepare == nil {
-		return put
-	}
-	return func(ctx context.Context, ev event.Event) error {
-		ev, err := o.Prepare(ctx, ev)
-		if err != nil {
-			return err
-		}
-		return put(ctx, ev)
-	}
-}
+// The two halves of an intake.
+type (
+	prepare = func(ctx context.Context, id string) (event.Event, error)
+	put     = func(context.Context, event.Event) error
+)
 
 func medianOf(rounds []round, figure func(round) float64) float64 {
 	of := make([]float64, 0, len(rounds))
@@ -156,7 +151,7 @@ type side struct {
 
 // round lets every connection put one event after the other until the time is
 // over.
-func (o Options) round(ctx context.Context, put func(context.Context, event.Event) error) (side, error) {
+func (o Options) round(ctx context.Context, prepare prepare, put put) (side, error) {
 	var (
 		all  side
 		errs []error
@@ -166,7 +161,7 @@ func (o Options) round(ctx context.Context, put func(context.Context, event.Even
 	begin := time.Now()
 	for range o.Connections {
 		wg.Go(func() {
-			took, err := o.connection(ctx, put, begin.Add(o.Round))
+			took, err := connection(ctx, prepare, put, begin.Add(o.Round))
 			mu.Lock()
 			defer mu.Unlock()
 			all.took = append(all.took, took...)
@@ -181,14 +176,18 @@ func (o Options) round(ctx context.Context, put func(context.Context, event.Even
 	return all, errors.Join(errs...)
 }
 
-func (o Options) connection(ctx context.Context, put func(context.Context, event.Event) error, until time.Time) ([]time.Duration, error) {
+func connection(ctx context.Context, prepare prepare, put put, until time.Time) ([]time.Duration, error) {
 	var took []time.Duration
 	for {
 		start := time.Now()
 		if start.After(until) {
 			return took, nil
 		}
-		if err := put(ctx, o.event(start)); err != nil {
+		ev, err := prepare(ctx, rand.Text())
+		if err == nil {
+			err = put(ctx, ev)
+		}
+		if err != nil {
 			return took, err
 		}
 		took = append(took, time.Since(start))
@@ -197,8 +196,8 @@ func (o Options) connection(ctx context.Context, put func(context.Context, event
 
 // event is one as Shopify sends them: an id without order, a subject of its
 // own, a handful of headers.
-func (o Options) event(now time.Time) event.Event {
-	id := rand.Text()
+func (o Options) event(_ context.Context, id string) (event.Event, error) {
+	now := time.Now()
 	body := make([]byte, o.BodyBytes)
 	for n := copy(body, id); n < len(body); n *= 2 {
 		copy(body[n:], body[:n])
@@ -211,5 +210,5 @@ func (o Options) event(now time.Time) event.Event {
 			"X-Shopify-Webhook-Id": id, "X-Shopify-Api-Version": "2026-10", "Content-Type": "application/json",
 		},
 		Body: body,
-	}
+	}, nil
 }

@@ -59,7 +59,10 @@ func TestTheLogHoldsWholeRecords(t *testing.T) {
 	}
 	want := 0
 	for range 3 {
-		ev := Options{BodyBytes: 100, Source: "bench"}.event(time.Now())
+		ev, err := Options{BodyBytes: 100, Source: "bench"}.event(t.Context(), "id")
+		if err != nil {
+			t.Fatal(err)
+		}
 		record, err := encode(ev)
 		if err != nil {
 			t.Fatal(err)
