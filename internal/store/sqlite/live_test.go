@@ -24,6 +24,7 @@ const (
 	withDocuments = 2
 	withOperator  = 3 // runs, audit, pauses, exchanges, refused requests
 	withTraces    = 4
+	withWaits     = 5
 )
 
 // live makes a row of every sort and tells the events' ids by what they are.

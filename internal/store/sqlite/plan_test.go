@@ -2,11 +2,14 @@ package sqlite
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
 )
@@ -51,6 +54,36 @@ func TestClaimWalksTheDueIndexInOrder(t *testing.T) {
 	}
 	if strings.Contains(got, "TEMP B-TREE") {
 		t.Errorf("the plan sorts:\n%s", got)
+	}
+}
+
+// What is done for every event before its sender has the answer.
+func TestAnInsertNeedsNoTableOfItsOwn(t *testing.T) {
+	db := openNew(t)
+	for _, statement := range []string{insertEvents[2], insertBodies[2]} {
+		args := make([]driver.Value, strings.Count(statement, "?"))
+		err := db.write(t.Context(), "test", func(c *conn) error {
+			return c.query("EXPLAIN "+statement, args, func(step row) {
+				if step.text(1) == "OpenEphemeral" {
+					t.Errorf("step %d of %.30s… opens a table for every row", step.int(0), statement)
+				}
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnEventHasAKnownState(t *testing.T) {
+	db := openNew(t)
+	put(t, db, 1)
+	err := db.write(t.Context(), "test", func(c *conn) error {
+		_, err := c.exec("UPDATE events SET state = 'lost'")
+		return err
+	})
+	if code(errors.Unwrap(err)) != sqlite3.SQLITE_CONSTRAINT {
+		t.Errorf("got %v, want a constraint's error", err)
 	}
 }
 
