@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"internal/posting":         {"internal/mapping", "internal/erpnext"},
 	"internal/erpnext/sandbox": {"internal/erpnext/sandbox/totals"},
 	"internal/slack":           {"internal/alert"},
+	"internal/store/sqlite":    {"internal/store/sqlite/walvfs"},
 
 	"internal/source/paypal/paypalsim": {"internal/source/paypal"}, // for tests alone
 }

@@ -7,11 +7,12 @@ import (
 )
 
 // Bounds of the write-ahead log, in pages. The keeper brings it into the file
-// every keepPages or so; when writers are faster than that, they stop for a
-// moment at longPages. A reader that stays long can hold both up; afterwards
-// the log shrinks back to walBytes.
+// every keepPages or so: seldom enough that a page of the ids' index, which
+// changes all the time, is written once for many changes. When writers are
+// faster than that, they stop for a moment at longPages. A reader that stays
+// long can hold both up; afterwards the log shrinks back to walBytes.
 const (
-	keepPages = 4000
+	keepPages = 12000
 	longPages = 24000
 	walBytes  = 64 << 20
 )
