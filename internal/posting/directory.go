@@ -36,6 +36,19 @@ func (d *directory) byEmail(ctx context.Context, email string) (string, bool, er
 	return doc.Name, ok, memoryError("posting.directory", err)
 }
 
+// forget takes the customer of an e-mail out of the memory, and has the whole
+// list read again before the next look: who was renamed or merged does not count
+// as modified.
+func (d *directory) forget(ctx context.Context, email string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.readAt = time.Time{}
+	if err := d.memory.SetNote(ctx, watermarkNote, ""); err != nil || email == "" {
+		return memoryError("posting.directory", err)
+	}
+	return memoryError("posting.directory", d.memory.Forget(ctx, erpnext.DocCustomer, emailDocument(email, "").Key))
+}
+
 // emailDocument is the memory of an e-mail: a digest, so that the memory holds
 // no address.
 func emailDocument(email, name string) event.Document {

@@ -196,19 +196,16 @@ func (w *orderWork) withNewCustomer(ctx context.Context, revision int, gone stri
 }
 
 func (w *orderWork) forgetCustomer(ctx context.Context) error {
-	keys := []string{w.origin.Key("customer", "guest"), guestKey(w.origin, w.order.ID)}
+	keys, email := []string{w.origin.Key("customer", "guest"), guestKey(w.origin, w.order.ID)}, ""
 	if party := w.order.Customer; party != nil {
-		keys = append(keys, customerKey(w.origin, *party))
-		if party.Email != "" {
-			keys = append(keys, emailDocument(party.Email, "").Key)
-		}
+		keys, email = append(keys, customerKey(w.origin, *party)), party.Email
 	}
 	for _, key := range keys {
 		if err := w.Memory.Forget(ctx, erpnext.DocCustomer, key); err != nil {
 			return memoryError("posting.order", err)
 		}
 	}
-	return nil
+	return w.customers.forget(ctx, email)
 }
 
 // submit compares before it submits: ERPNext's helpfulness (pricing rules,

@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -125,7 +126,7 @@ func (f *following) payWith(ctx context.Context, name string) error {
 	if !begun && !old.Free.Round(6).IsPositive() {
 		return nil
 	}
-	refs, err := f.openInvoices(ctx, old)
+	refs, payer, err := f.openInvoices(ctx, old)
 	if err != nil || len(refs) == 0 && !begun {
 		return err
 	}
@@ -143,14 +144,16 @@ func (f *following) payWith(ctx context.Context, name string) error {
 			return err
 		}
 	}
+	old.Party = cmp.Or(payer, old.Party) // who paid may not have been known
 	return f.bookAgain(ctx, old, refs)
 }
 
 // openInvoices divides what a payment has free among the invoices that are
-// open, the oldest first.
-func (f *following) openInvoices(ctx context.Context, old freePayment) ([]erpnext.PaymentReference, error) {
+// open, the oldest first, and tells whose they are.
+func (f *following) openInvoices(ctx context.Context, old freePayment) ([]erpnext.PaymentReference, string, error) {
 	free := old.Free.Round(6)
 	var refs []erpnext.PaymentReference
+	customer := ""
 	ids := []string{}
 	for id, d := range f.file.Invoices {
 		if d.stands() {
@@ -165,8 +168,9 @@ func (f *following) openInvoices(ctx context.Context, old freePayment) ([]erpnex
 		case isMissing(err, erpnext.DocSalesInvoice):
 			continue
 		case err != nil:
-			return nil, err
+			return nil, "", err
 		}
+		customer = cmp.Or(customer, si.Customer)
 		open := decimal.Min(free, si.OutstandingAmount.Decimal)
 		if si.DocStatus != erpnext.Submitted || !open.IsPositive() {
 			continue
@@ -174,7 +178,7 @@ func (f *following) openInvoices(ctx context.Context, old freePayment) ([]erpnex
 		free = free.Sub(open)
 		refs = append(refs, erpnext.PaymentReference{ReferenceDoctype: erpnext.DocSalesInvoice, ReferenceName: si.Name, AllocatedAmount: erpnext.Num(open)})
 	}
-	return refs, nil
+	return refs, customer, nil
 }
 
 // bookAgain books a cancelled payment under a revision of its key; where ERPNext
@@ -184,7 +188,6 @@ func (f *following) bookAgain(ctx context.Context, old freePayment, refs []erpne
 	pe := old.PaymentEntry
 	pe.Key, pe.AmendedFrom = revisedKey(base, n+1), old.Name
 	pe.References = slices.Concat(old.References, refs)
-	pe.Party = f.payerOf(ctx, old)
 	stored, err := f.ensureSubmitted(ctx, erpnext.DocPaymentEntry, pe.Key, pe)
 	if failed := asFault(err); failed != nil && failed.Kind == fault.Rejected {
 		refs, pe.References = nil, old.References
@@ -201,15 +204,6 @@ func (f *following) bookAgain(ctx context.Context, old freePayment, refs []erpne
 	}
 	f.file.Linking = ""
 	return f.save(ctx)
-}
-
-// payerOf is whose payment it is: the order's customer's, where that is known.
-func (f *following) payerOf(ctx context.Context, old freePayment) string {
-	state, err := f.orderState(ctx, f.key)
-	if err != nil || state.customer == "" {
-		return old.Party
-	}
-	return state.customer
 }
 
 // renamed remembers what a payment became, under all that it is known by.

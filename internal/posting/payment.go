@@ -171,6 +171,17 @@ func (w *paymentWork) post(ctx context.Context, received time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err = w.book(ctx, dues); !isMissing(err, erpnext.DocCustomer) {
+		return err
+	}
+	if err := w.askAnew(ctx); err != nil {
+		return err
+	}
+	return strangeCustomer("posting.payment", w.book(ctx, dues))
+}
+
+// book makes the Payment Entry on the account of who paid.
+func (w *paymentWork) book(ctx context.Context, dues []mapping.Due) error {
 	payer, err := w.payer(ctx)
 	if err != nil {
 		return err
@@ -253,26 +264,6 @@ func (w *paymentWork) wait(received time.Time) error {
 		Hint:       "nothing to do: the payment is booked when the order comes, or on account at the deadline",
 		RetryAfter: left, WaitsFor: w.absent,
 	}
-}
-
-// payer is the order's customer, else the one with the payer's e-mail, else
-// the one who stands for nobody known.
-func (w *paymentWork) payer(ctx context.Context) (found, error) {
-	for _, order := range w.orders {
-		if order.Data["customer"] != "" {
-			return found{name: order.Data["customer"]}, nil
-		}
-	}
-	if mapping.ValidEmail(w.pay.PayerEmail) {
-		name, ok, err := w.customers.byEmail(ctx, w.pay.PayerEmail)
-		if err != nil || ok {
-			return found{name: name}, err
-		}
-	}
-	if w.result.Warn == nil {
-		w.onAccount("nobody knows the payer", "find out whose payment it is and move it to that customer")
-	}
-	return w.seekStandIn(ctx, w.counter, standIn{"unknown-payer", w.UnknownPayer, "Unknown payer (" + w.origin.Source + ")"})
 }
 
 func (w *paymentWork) draft(ctx context.Context, customer string) (erpnext.Stored, bool, error) {

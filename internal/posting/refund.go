@@ -110,6 +110,34 @@ func (w *refundWork) post(ctx context.Context, received time.Time) error {
 	if err != nil {
 		return err
 	}
+	if err = w.giveBack(ctx, payee); !isMissing(err, erpnext.DocCustomer) {
+		return err
+	}
+	if payee, err = w.askAnew(ctx, received); err != nil {
+		return err
+	}
+	return strangeCustomer("posting.refund", w.giveBack(ctx, payee))
+}
+
+// askAnew is the payee after ERPNext said that it does not know the one whom we
+// remember. The payment that is given back was renamed with the customer.
+func (w *refundWork) askAnew(ctx context.Context, received time.Time) (found, error) {
+	if w.payment.Name != "" {
+		var stored erpnext.Stored
+		err := w.Site.Get(ctx, erpnext.DocPaymentEntry, w.payment.Name, &stored)
+		return found{name: stored.Party}, err
+	}
+	payer, err := w.payer(ctx)
+	if err != nil {
+		return found{}, err
+	}
+	if err := payer.askAnew(ctx); err != nil {
+		return found{}, err
+	}
+	return payer.payer(ctx)
+}
+
+func (w *refundWork) giveBack(ctx context.Context, payee found) error {
 	made, err := w.ensureCustomer(ctx, payee, &w.result)
 	if err != nil {
 		return err
@@ -198,11 +226,9 @@ func (w *refundWork) payee(ctx context.Context, received time.Time) (found, erro
 			return found{}, err
 		}
 	}
-	payer := &paymentWork{Poster: w.Poster, counter: w.counter, pay: commerce.Payment{OrderRefs: w.refund.OrderRefs, PayerEmail: w.refund.PayerEmail}}
-	if len(w.refund.OrderRefs) > 0 {
-		if err := payer.findOrders(ctx); err != nil {
-			return found{}, err
-		}
+	payer, err := w.payer(ctx)
+	if err != nil {
+		return found{}, err
 	}
 	f, err := payer.payer(ctx)
 	if payer.result.Warn != nil {
@@ -212,6 +238,16 @@ func (w *refundWork) payee(ctx context.Context, received time.Time) (found, erro
 		}
 	}
 	return f, err
+}
+
+// payer is the work of finding who is given money of no known payment, with the
+// orders that it is for.
+func (w *refundWork) payer(ctx context.Context) (*paymentWork, error) {
+	payer := &paymentWork{Poster: w.Poster, counter: w.counter, pay: commerce.Payment{OrderRefs: w.refund.OrderRefs, PayerEmail: w.refund.PayerEmail}}
+	if len(w.refund.OrderRefs) == 0 {
+		return payer, nil
+	}
+	return payer, payer.findOrders(ctx)
 }
 
 // paymentKeys are what the refunded payment may be remembered under: by this

@@ -1,6 +1,7 @@
 package posting
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -38,6 +39,7 @@ func (w *orderWork) updateHead(ctx context.Context) error {
 	if err != nil || now.DocStatus == erpnext.Cancelled {
 		return err
 	}
+	w.state.customer = cmp.Or(now.Customer, w.state.customer) // people rename customers
 	keyed, err := w.Site.HasKeyField(ctx, erpnext.DocSalesOrder)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ func init() {
 		"frappe.client.submit":                     (*call).clientSubmit,
 		"frappe.client.cancel":                     (*call).clientCancel,
 		"frappe.client.delete":                     (*call).clientDelete,
+		"frappe.client.rename_doc":                 (*call).clientRename,
 		"frappe.client.validate_link":              (*call).validateLink,
 		"frappe.desk.form.utils.add_comment":       (*call).addComment,
 		"erpnext.setup.utils.get_exchange_rate":    (*call).getExchangeRate,
@@ -54,6 +55,7 @@ var guestMethods = []string{"ping", "frappe.ping", "frappe.client.get_time_zone"
 // writingMethods refuse GET.
 var writingMethods = []string{
 	"frappe.client.set_value", "frappe.client.insert", "frappe.client.save", "frappe.client.submit", "frappe.client.cancel", "frappe.client.delete",
+	"frappe.client.rename_doc",
 	"frappe.desk.form.utils.add_comment",
 }
 
