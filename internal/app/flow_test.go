@@ -83,6 +83,9 @@ func TestPaymentFindsItsOrder(t *testing.T) {
 		{"by name in the metadata", func(t *testing.T, s *service) {
 			s.sample(t, "stripe", "charge.succeeded", "", `"order_id": "5551234567890"`, `"order_id": "1001"`)
 		}, true, "Ada Byron", ""},
+		{"by the id as Shopify's GraphQL API gives it", func(t *testing.T, s *service) {
+			s.sample(t, "stripe", "charge.succeeded", "", `"order_id": "5551234567890"`, `"order_id": "gid://shopify/Order/5551234567890"`)
+		}, true, "Ada Byron", ""},
 		{"by PayPal's custom id", func(t *testing.T, s *service) {
 			s.sample(t, "paypal", "PAYMENT.CAPTURE.COMPLETED", "", "5551234567891", "5551234567890", `"invoice_id": "1002",`, "")
 		}, true, "Ada Byron", ""},

@@ -22,12 +22,16 @@ func (w *paymentWork) orderKeys() []string {
 	return keys
 }
 
+// shopifyGID stands before an order's id in what Shopify's GraphQL API gives its
+// apps, which write it down as they got it.
+const shopifyGID = "gid://shopify/Order/"
+
 // severalOf are the orders that one reference names: "1001,1002" are two, which
 // the payment pays both.
 func severalOf(ref string) []string {
 	var names []string
 	for name := range strings.SplitSeq(ref, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(names, name) {
+		if name = strings.TrimPrefix(strings.TrimSpace(name), shopifyGID); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
