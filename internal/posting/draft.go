@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/erpnext"
 	"github.com/ledgerhook/ledgerhook/internal/fault"
 	"github.com/ledgerhook/ledgerhook/internal/money"
@@ -165,6 +166,7 @@ func (w *orderWork) withKnownItems(ctx context.Context, revision int, customer s
 	if _, err := w.makeItems(ctx, w.books, w.items, w.order.Lines); err != nil {
 		return draft{}, err
 	}
+	w.noteUnknownItems()
 	d, err := w.drafted(ctx, revision, customer)
 	if isMissing(err, "Item") {
 		err = &fault.Error{
@@ -173,6 +175,20 @@ func (w *orderWork) withKnownItems(ctx context.Context, revision int, customer s
 		}
 	}
 	return d, err
+}
+
+// noteUnknownItems tells how many lines name an item that ERPNext has not: what is
+// booked for them leaves the stock as it is.
+func (w *orderWork) noteUnknownItems() {
+	unknown := 0
+	for _, line := range w.order.Lines {
+		if _, found := w.books.ItemOf(line, w.items.code); !found && len(w.books.Candidates(line)) > 0 && line.Kind == commerce.Goods {
+			unknown++
+		}
+	}
+	if unknown > 0 {
+		w.result.note(fmt.Sprintf("lines whose SKU is no item in ERPNext: %d, booked as %s", unknown, w.books.FallbackItem))
+	}
 }
 
 // withNewCustomer goes on after ERPNext lost a customer we remember: somebody

@@ -388,9 +388,11 @@ func TestWhatWasLeftOutIsNoted(t *testing.T) {
 	o.Customer.Email, o.Customer.Phone = "ann at home", "ext. 123 secret"
 	o.ShipTo = &commerce.Address{City: "Springfield", CountryCode: "US"}
 	o.Lines[0].Kind = commerce.GiftCard
+	o.Lines = append(o.Lines, commerce.Line{ID: "2", SKU: "NO-SUCH-PEN", Title: "Pen", Quantity: 2, UnitPrice: usd("2.50")})
+	o.Total = usd("15.00")
 	r, err := b.order(t.Context(), o)
 	must(t, err)
-	for _, part := range []string{"e-mail address", "phone number", "delivery address", "items.gift_card"} {
+	for _, part := range []string{"e-mail address", "phone number", "delivery address", "items.gift_card", "no item in ERPNext: 1, booked as SHOP-LINE"} {
 		if !strings.Contains(r.Note, part) {
 			t.Errorf("note %q says nothing of the %s", r.Note, part)
 		}

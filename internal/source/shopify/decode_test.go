@@ -159,6 +159,15 @@ func TestDecodeOrderVariants(t *testing.T) {
 			},
 		},
 		{
+			"blanks around what ERPNext is asked for do not count",
+			order(`,"email":" ann@example.com ","total_price":"5.00","line_items":[{"id":2,"sku":" PEN-1\t","title":"A","quantity":1,"price":"5.00"}]`),
+			func(t *testing.T, o *commerce.Order) {
+				if o.Lines[0].SKU != "PEN-1" || o.Customer.Email != "ann@example.com" {
+					t.Errorf("SKU %q, e-mail %q", o.Lines[0].SKU, o.Customer.Email)
+				}
+			},
+		},
+		{
 			"what is left of a line takes its share of discount and tax",
 			order(`,"total_price":"60.00","current_total_price":"23.34","line_items":[{"id":2,"title":"A","quantity":3,"current_quantity":1,"price":"20.00",` +
 				`"discount_allocations":[{"amount":"10.00"}],"tax_lines":[{"title":"T","rate":0.2,"price":"20.00"}],"duties":[{"shop_money":{"amount":"1.00"}}]}]`),

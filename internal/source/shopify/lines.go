@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"cmp"
+	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
 	"github.com/ledgerhook/ledgerhook/internal/money"
@@ -33,7 +34,7 @@ func readLine(item strictjson.Place, left share, m purse) commerce.Line {
 	return commerce.Line{
 		ID:         item.Get("id").ID(),
 		Kind:       kindOf(item),
-		SKU:        item.Get("sku").Text(),
+		SKU:        strings.TrimSpace(item.Get("sku").Text()), // ERPNext trims its names
 		VariantID:  item.Get("variant_id").ID(),
 		ProductID:  item.Get("product_id").ID(),
 		Vendor:     item.Get("vendor").Text(),

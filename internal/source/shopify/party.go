@@ -19,7 +19,7 @@ func (s *Source) readParty(order strictjson.Place) *commerce.Party {
 	billing, home, delivery := order.Get("billing_address"), customer.Get("default_address"), order.Get("shipping_address")
 	party := commerce.Party{
 		ID:    customer.Get("id").ID(),
-		Email: cmp.Or(customer.Get("email").Text(), order.Get("email").Text(), order.Get("contact_email").Text()),
+		Email: strings.TrimSpace(cmp.Or(customer.Get("email").Text(), order.Get("email").Text(), order.Get("contact_email").Text())),
 		Phone: firstText("phone", customer, order, billing, home, delivery),
 		Company: cmp.Or(
 			order.Get("company").Get("name").Text(),
