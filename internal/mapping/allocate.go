@@ -17,8 +17,8 @@ type Due struct {
 	Left  decimal.Decimal // what of Base is not paid yet
 }
 
-// in is the total in a currency, if the order has one in it.
-func (d Due) in(currency string) (money.Amount, bool) {
+// In is the total in a currency, if the order has one in it.
+func (d Due) In(currency string) (money.Amount, bool) {
 	for _, total := range []money.Amount{d.Total, d.Shown} {
 		if total.Currency() == currency && total.Sign() > 0 {
 			return total, true
@@ -83,7 +83,7 @@ func (b Books) Split(m Money, dues []Due) Split {
 		return Split{Rest: m.Worth}
 	}
 	for _, d := range dues {
-		if _, known := d.in(m.Charged.Currency()); !known || m.Charged.Sign() <= 0 {
+		if _, known := d.In(m.Charged.Currency()); !known || m.Charged.Sign() <= 0 {
 			return b.splitByWorth(m, dues)
 		}
 	}
@@ -94,7 +94,7 @@ func (b Books) splitByCharge(m Money, dues []Due) Split {
 	var s Split
 	left := m.Charged.Value()
 	for _, d := range dues {
-		total, _ := d.in(m.Charged.Currency())
+		total, _ := d.In(m.Charged.Currency())
 		share, taken := b.shareOf(d, total, left)
 		left = left.Sub(taken)
 		s.take(b, d, share)

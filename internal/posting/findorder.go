@@ -89,6 +89,9 @@ func (w *paymentWork) findOrders(ctx context.Context) error {
 		return err
 	case ok:
 		w.addOrder(doc)
+	case w.alike:
+		w.onAccount("several orders have the name that the payment gives",
+			"allocate it with Payment Reconciliation; have payments name the order's id, not its number, where shops number alike")
 	default:
 		w.absent = w.orderKeys()
 	}
@@ -101,17 +104,39 @@ func (w *paymentWork) addOrder(doc event.Document) {
 	}
 }
 
+// rememberedOrder is the order of a name as the memory has it. Shops number
+// alike: of several orders of one name it is the one of exactly the payment's
+// amount, and else none.
 func (w *paymentWork) rememberedOrder(ctx context.Context, name string) (event.Document, bool, error) {
+	var all []event.Document
 	for _, key := range w.keysOf(name) {
 		doc, ok, err := w.Memory.Document(ctx, erpnext.DocSalesOrder, key)
 		if err != nil {
 			return doc, false, memoryError("posting.payment", err)
 		}
-		if ok && (doc.Data["customer"] != "" || doc.Name == "") { // else it was erased on request: ask ERPNext
-			return doc, true, nil
+		known := ok && (doc.Data["customer"] != "" || doc.Name == "") // else it was erased on request: ask ERPNext
+		if known && !slices.ContainsFunc(all, func(o event.Document) bool { return o.Name == doc.Name }) {
+			all = append(all, doc)
 		}
 	}
-	return event.Document{}, false, nil
+	if len(all) > 1 {
+		all = slices.DeleteFunc(all, func(o event.Document) bool { return !w.asks(o) })
+		w.alike = len(all) != 1
+	}
+	if len(all) != 1 {
+		return event.Document{}, false, nil
+	}
+	return all[0], true, nil
+}
+
+// asks reports whether an order asks for exactly the payment's amount.
+func (w *paymentWork) asks(order event.Document) bool {
+	due, ok := w.due(order)
+	if !ok {
+		return false
+	}
+	total, ok := due.In(w.pay.Amount.Currency())
+	return ok && total.Cmp(w.pay.Amount) == 0
 }
 
 // askForOrder looks for an order in ERPNext by the customer's order number or by

@@ -428,3 +428,41 @@ func TestAForeignPaymentCostsTwoRequests(t *testing.T) {
 		t.Errorf("asked %v, want %v", calls, want)
 	}
 }
+
+// TestShopsThatNumberAlike holds that money does not go to another shop's order
+// because it has the same name.
+func TestShopsThatNumberAlike(t *testing.T) {
+	other := posting.Origin{Provider: "shopify", Source: "other"}
+	_, b := sandboxBench(t, mapping.Books{}, func(o *posting.Options) { o.Shops = []posting.Origin{shop, other} })
+	for i, origin := range []posting.Origin{shop, other} {
+		o := snapshot(fmt.Sprint("70", i), 1, int64(i)+1, 0)
+		o.Name = "#1001"
+		r, err := b.Order(t.Context(), origin, o)
+		must(t, b.settle(t.Context(), r, err))
+	}
+	for n, tt := range []struct{ ref, amount, want string }{
+		{"1001", "5.00", "Receive 5 → 5, on account 5"},
+		{"1001", "20.00", "Receive 20 → 20, 20 of an order, on account 0"},
+		{"700", "10.00", "Receive 10 → 10, 10 of an order, on account 0"},
+	} {
+		p := payment("", n, tt.amount)
+		p.OrderRefs, p.PayerEmail = []string{tt.ref}, "ann700@example.com"
+		r, err := b.pay(t.Context(), p)
+		must(t, err)
+		all := b.entries(t)
+		if len(all) != n+1 || all[n] != tt.want {
+			t.Errorf("%s for %s: %q, want %s", tt.amount, tt.ref, all, tt.want)
+		}
+		if told := r.Warn != nil; told != (tt.amount == "5.00") {
+			t.Errorf("%s for %s: a person was told: %v", tt.amount, tt.ref, r.Warn)
+		}
+	}
+	// An edit does not take what may be another order's.
+	o := snapshot("700", 2, 3, 0)
+	o.Name = "#1001"
+	_, err := b.order(t.Context(), o)
+	must(t, err)
+	if all := b.entries(t); !strings.Contains(strings.Join(all, "\n"), "Receive 5 → 5, on account 5") {
+		t.Errorf("after an edit: %q", all)
+	}
+}

@@ -71,6 +71,9 @@ type paymentWork struct {
 	orders []event.Document     // that it pays
 	absent []string             // keys of orders that it names and that are not there
 	result Result
+	// alike says that several orders have the name that the payment gives: it is
+	// none of theirs until a person or another event says so.
+	alike bool
 	// guessed says that nobody named the order: it is the payer's only open one
 	// of exactly this amount.
 	guessed bool
@@ -328,6 +331,7 @@ func (w *paymentWork) submit(ctx context.Context, stored erpnext.Stored) error {
 	}
 	waits := w.absent
 	switch {
+	case len(w.orders) == 0 && w.alike:
 	case len(w.split.Allocations) == 0:
 		waits = w.orderKeys()
 	case w.guessed:
