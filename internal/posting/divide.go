@@ -123,8 +123,8 @@ func (w *paymentWork) asksWhatIsLeft(paid mapping.Money, dues []mapping.Due) boo
 // readLeft asks ERPNext what the orders still take.
 func (w *paymentWork) readLeft(ctx context.Context, dues []mapping.Due) error {
 	for i := range dues {
-		var so erpnext.Stored
-		if err := w.Site.Get(ctx, erpnext.DocSalesOrder, dues[i].Order, &so); err != nil {
+		so, err := w.orderNow(ctx, dues[i].Order)
+		if err != nil {
 			return err
 		}
 		dues[i].Left = leftOf(so)

@@ -109,10 +109,12 @@ func (w *paymentWork) tie(ctx context.Context, booked event.Document) (Result, e
 			waits = append(waits, w.orderKeys()...)
 			continue
 		}
-		var so erpnext.Stored
-		err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so)
+		so, err := w.orderNow(ctx, order.Name)
 		if err != nil {
 			return r, err
+		}
+		if so.DocStatus != erpnext.Submitted { // a person cancelled or deleted it
+			continue
 		}
 		m := &move{books: w.books, to: so, shown: state.shown, left: leftOf(so)}
 		if name, err = w.repay(ctx, name, m); err != nil {

@@ -466,3 +466,41 @@ func TestShopsThatNumberAlike(t *testing.T) {
 		t.Errorf("after an edit: %q", all)
 	}
 }
+
+// TestPaymentOfAnOrderThatPeopleTookAway holds that money does not wait for an
+// order that somebody cancelled or deleted in ERPNext, whichever event names it.
+func TestPaymentOfAnOrderThatPeopleTookAway(t *testing.T) {
+	for name, take := range map[string]func(*bench, string) error{
+		"cancelled": func(b *bench, so string) error { return b.site.Cancel(t.Context(), erpnext.DocSalesOrder, so) },
+		"deleted": func(b *bench, so string) error {
+			must(t, b.site.Cancel(t.Context(), erpnext.DocSalesOrder, so))
+			return b.site.Delete(t.Context(), erpnext.DocSalesOrder, so)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, b := sandboxBench(t, mapping.Books{}, nil)
+			_, err := b.order(t.Context(), snapshot("700", 1, 1, 0))
+			must(t, err)
+			early := payment("700", 1, "4.00")
+			early.OrderRefs = nil
+			_, err = b.pay(t.Context(), early)
+			must(t, err)
+			must(t, take(b, b.newest(t, "700").Name))
+
+			r, err := b.pay(t.Context(), payment("700", 2, "10.00"))
+			must(t, err)
+			if r.Warn == nil {
+				t.Error("nobody was told of the money on account")
+			}
+			r, err = b.pay(t.Context(), payment("700", 1, "4.00")) // a later event names the order
+			must(t, err)
+			if r.Note != "the payment is kept for its order" {
+				t.Errorf("the later event says %q", r.Note)
+			}
+			want := []string{"Receive 4 → 4, on account 4", "Receive 10 → 10, on account 10"}
+			if diff := cmp.Diff(want, b.entries(t)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -38,8 +38,8 @@ func (w *paymentWork) payer(ctx context.Context) (found, error) {
 func (w *paymentWork) askAnew(ctx context.Context) error {
 	for i := range w.orders {
 		order := &w.orders[i]
-		var so erpnext.Stored
-		if err := w.Site.Get(ctx, erpnext.DocSalesOrder, order.Name, &so); err != nil {
+		so, err := w.orderNow(ctx, order.Name)
+		if err != nil {
 			return err
 		}
 		order.Data = maps.Clone(order.Data)

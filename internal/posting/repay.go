@@ -157,8 +157,8 @@ func (p *Poster) reduce(ctx context.Context, old *bookedPayment) error {
 	var refs []erpnext.PaymentReference
 	for _, ref := range old.References {
 		if ref.ReferenceDoctype == erpnext.DocSalesOrder {
-			var so erpnext.Stored
-			if err := p.Site.Get(ctx, erpnext.DocSalesOrder, ref.ReferenceName, &so); err != nil {
+			so, err := p.orderNow(ctx, ref.ReferenceName)
+			if err != nil {
 				return err
 			}
 			less := decimal.Min(ref.AllocatedAmount.Decimal, leftOf(so))
@@ -183,11 +183,9 @@ func (old *bookedPayment) letGo() {
 
 // readLeftOf asks what the new order still takes.
 func (p *Poster) readLeftOf(ctx context.Context, m *move) error {
-	if err := p.Site.Get(ctx, erpnext.DocSalesOrder, m.to.Name, &m.to); err != nil {
-		return err
-	}
-	m.left = leftOf(m.to)
-	return nil
+	so, err := p.orderNow(ctx, m.to.Name)
+	m.left = leftOf(so)
+	return err
 }
 
 func (old bookedPayment) refersTo(order string) bool {

@@ -57,10 +57,16 @@ func (w *orderWork) revise(ctx context.Context) error {
 // current reads the order's newest Sales Order. One that was deleted counts as
 // cancelled by a person.
 func (w *orderWork) current(ctx context.Context) (erpnext.Stored, error) {
+	return w.orderNow(ctx, w.state.name)
+}
+
+// orderNow is a Sales Order as ERPNext has it now. One that people deleted is
+// like one that they cancelled.
+func (p *Poster) orderNow(ctx context.Context, name string) (erpnext.Stored, error) {
 	var so erpnext.Stored
-	err := w.Site.Get(ctx, erpnext.DocSalesOrder, w.state.name, &so)
+	err := p.Site.Get(ctx, erpnext.DocSalesOrder, name, &so)
 	if isMissing(err, erpnext.DocSalesOrder) {
-		return erpnext.Stored{Name: w.state.name, DocStatus: erpnext.Cancelled}, nil
+		return erpnext.Stored{Name: name, DocStatus: erpnext.Cancelled}, nil
 	}
 	return so, err
 }
