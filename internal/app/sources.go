@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -18,18 +19,20 @@ const (
 	sourcePayPal  = "paypal"
 )
 
-// openSources makes the configured sources, those of the sheet too. transport,
-// if any, carries the calls to PayPal: certificates, postback, read-back.
+// openSources makes the configured sources, those of the sheet too, or says
+// which of them cannot be made. transport, if any, carries the calls to PayPal:
+// certificates, postback, read-back.
 func openSources(cfg config.Config, transport http.RoundTripper) (map[string]source, error) {
-	sources := map[string]source{}
+	sources, problems := map[string]source{}, []error(nil)
 	for _, sender := range cfg.Senders() {
 		src, err := openSource(sender, cfg.Sheet.For(sender.Name), transport)
 		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", sender.Name, err)
+			problems = append(problems, fmt.Errorf("source %s: %w", sender.Name, err))
+			continue
 		}
 		sources[sender.Name] = src
 	}
-	return sources, nil
+	return sources, errors.Join(problems...)
 }
 
 func openSource(s config.Sender, settings config.Settings, transport http.RoundTripper) (source, error) {

@@ -135,8 +135,8 @@ func (p *parser) fail(name, format string, args ...any) {
 
 func (p *parser) parse(e environment) Config {
 	return Config{
-		Addr:          e.Addr,
-		OperatorAddr:  e.OperatorAddr,
+		Addr:          p.address("ADDR", e.Addr),
+		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr),
 		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
 		DatabasePath:  p.database(e.DatabaseURL),
 		Sheet:         p.sheet(e.Sheet),
@@ -183,7 +183,7 @@ func (p *parser) parse(e environment) Config {
 			Backlog: p.interval("ALERT_BACKLOG", e.AlertBacklog), DiskFree: p.bytes("ALERT_DISK_FREE", e.AlertDiskFree),
 			OperatorURL: p.baseURL("OPERATOR_URL", e.OperatorURL), RunbookURL: p.baseURL("RUNBOOK_URL", e.RunbookURL),
 		},
-		MaxBody:        p.bytes("MAX_BODY", e.MaxBody),
+		MaxBody:        p.maxBody(e.MaxBody),
 		Retention:      p.duration("RETENTION", e.Retention),
 		Heartbeat:      p.interval("HEARTBEAT", e.Heartbeat),
 		TrustedProxies: p.networks("TRUSTED_PROXIES", e.TrustedProxies),
@@ -201,21 +201,29 @@ func (p *parser) secret(s SecretSource) Secret {
 	return secret
 }
 
-// secrets reads a comma separated list. An empty element is an error: an empty
-// secret would let anybody sign.
+// secrets reads a comma separated list.
 func (p *parser) secrets(s SecretSource) []Secret {
-	text := p.secret(s)
+	return splitSecrets(p.secret(s), func(what, hint string) { p.fail(s.name, "%s: %s", what, hint) })
+}
+
+// splitSecrets takes a comma separated list apart. An empty element is wrong: an
+// empty secret would let anybody sign. So is a line break, which is how a file
+// of one secret a line reads: nothing is ever signed with two as one.
+func splitSecrets(text Secret, wrong func(what, hint string)) []Secret {
 	if text == "" {
 		return nil
 	}
 	var list []Secret
 	for part := range strings.SplitSeq(text.Reveal(), ",") {
 		part = strings.TrimSpace(part)
-		if part == "" {
-			p.fail(s.name, "an empty secret stands in the list: remove the stray comma")
-			continue
+		switch {
+		case part == "":
+			wrong("an empty secret stands in the list", "remove the stray comma")
+		case strings.ContainsAny(part, "\r\n"):
+			wrong("a line break stands within a secret", "put a comma between two secrets")
+		default:
+			list = append(list, Secret(part))
 		}
-		list = append(list, Secret(part))
 	}
 	return list
 }
@@ -242,6 +250,20 @@ func (p *parser) database(text string) string {
 		p.fail("DATABASE_URL", "use sqlite:PATH, for example sqlite:/var/lib/ledgerhook/ledgerhook.db")
 	}
 	return path
+}
+
+// address reads where a listener listens. An empty one would be a port that the
+// system chooses, on every network.
+func (p *parser) address(name, text string) string {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil && port != "" {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		p.fail(name, "not an address: write it like :8080 or 127.0.0.1:8080")
+		return ""
+	}
+	return text
 }
 
 func (p *parser) baseURL(name, text string) string {
@@ -315,6 +337,17 @@ func (p *parser) bytes(name, text string) int64 {
 	return 0
 }
 
+// mostBody is the largest body that the intake finds the memory for.
+const mostBody = 32 << 20
+
+func (p *parser) maxBody(text string) int64 {
+	size := p.bytes("MAX_BODY", text)
+	if size > mostBody {
+		p.fail("MAX_BODY", "more than 32MiB, which is what is held in memory of large bodies")
+	}
+	return size
+}
+
 func (p *parser) file(name, path string) []byte {
 	if path == "" {
 		return nil
@@ -362,11 +395,12 @@ func (p *parser) senders(text string) map[string][]netip.Prefix {
 			continue
 		}
 		source, networks, ok := strings.Cut(part, "=")
-		if !ok {
-			p.fail("ALLOWED_SENDERS", "write it like shopify=10.0.0.0/8;stripe=192.0.2.7")
+		source = strings.TrimSpace(source)
+		if _, twice := senders[source]; !ok || twice || strings.Trim(networks, ", ") == "" {
+			p.fail("ALLOWED_SENDERS", "name each source once, with its networks: shopify=10.0.0.0/8,192.0.2.7;stripe=198.51.100.0/24")
 			continue
 		}
-		senders[strings.TrimSpace(source)] = p.prefixes("ALLOWED_SENDERS", networks)
+		senders[source] = p.prefixes("ALLOWED_SENDERS", networks)
 	}
 	return senders
 }
@@ -434,12 +468,14 @@ func (e ERPNext) waysToSignIn() int {
 // checkOperator refuses to show other people's data to everybody who reaches
 // the operator listener.
 func (p *parser) checkOperator(c Config) {
-	if c.OperatorToken != "" {
-		return
-	}
-	host, _, err := net.SplitHostPort(c.OperatorAddr)
+	host, port, err := net.SplitHostPort(c.OperatorAddr)
 	if err != nil {
-		p.fail("OPERATOR_ADDR", "write it like 127.0.0.1:9090")
+		return // address has said so
+	}
+	if c.OperatorAddr == c.Addr && port != "0" {
+		p.fail("OPERATOR_ADDR", "is that of the public listener: give each its own")
+	}
+	if c.OperatorToken != "" {
 		return
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {

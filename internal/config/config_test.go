@@ -119,6 +119,16 @@ func TestLoadRefuses(t *testing.T) {
 		{"a rate that is none", with(good(), "ERPNEXT_RATE", "-1"), "LEDGERHOOK_ERPNEXT_RATE: not a whole number from 0"},
 		{"an alert that is no duration", with(good(), "ALERT_BACKLOG", "3"), "LEDGERHOOK_ALERT_BACKLOG"},
 		{"a link that is none", with(good(), "OPERATOR_URL", "ops.example.com", "RUNBOOK_URL", "runbook"), "LEDGERHOOK_RUNBOOK_URL: not a URL"},
+		{"no address", with(good(), "ADDR", ""), "LEDGERHOOK_ADDR: not an address"},
+		{"an address without a port", with(good(), "ADDR", "127.0.0.1"), "LEDGERHOOK_ADDR: not an address"},
+		{"an address without a port behind its colon", with(good(), "ADDR", "127.0.0.1:"), "LEDGERHOOK_ADDR: not an address"},
+		{"a port that cannot be", with(good(), "ADDR", ":99999"), "LEDGERHOOK_ADDR: not an address"},
+		{"no operator address, with a token", with(good(), "OPERATOR_ADDR", "", "OPERATOR_TOKEN", "x"), "LEDGERHOOK_OPERATOR_ADDR: not an address"},
+		{"one address for both", with(good(), "ADDR", "127.0.0.1:8080", "OPERATOR_ADDR", "127.0.0.1:8080"), "LEDGERHOOK_OPERATOR_ADDR: is that of the public listener"},
+		{"a body beyond the memory for bodies", with(good(), "MAX_BODY", "33MiB"), "LEDGERHOOK_MAX_BODY: more than 32MiB"},
+		{"a secret a line", with(good(), "SHOPIFY_SECRETS", "one\ntwo"), "LEDGERHOOK_SHOPIFY_SECRETS: a line break"},
+		{"a sender of no network", with(good(), "ALLOWED_SENDERS", "shopify="), "name each source once, with its networks"},
+		{"a sender twice", with(good(), "ALLOWED_SENDERS", "shopify=10.0.0.0/8;shopify=192.0.2.7"), "name each source once"},
 		{"unknown sender", with(good(), "ALLOWED_SENDERS", "shopfy=10.0.0.0/8"), "names a source that does not exist"},
 	}
 	for _, tt := range tests {

@@ -135,15 +135,10 @@ func (p *parser) sheetSender(c Config, name string, s Source) Sender {
 	for i, file := range s.SecretsFile {
 		sender.Secrets = append(sender.Secrets, p.secretFile(c.Sheet, element(path+".secrets_file", i), file))
 	}
-	if s.SecretsEnv != "" {
-		for part := range strings.SplitSeq(p.outside(c.Sheet, path, "secrets", "", s.SecretsEnv).Reveal(), ",") {
-			if part = strings.TrimSpace(part); part == "" {
-				p.inSheet(c.Sheet, path+".secrets_env", "the variable holds an empty secret", "remove the stray comma")
-				continue
-			}
-			sender.Secrets = append(sender.Secrets, Secret(part))
-		}
-	}
+	more := splitSecrets(p.outside(c.Sheet, path, "secrets", "", s.SecretsEnv), func(what, hint string) {
+		p.inSheet(c.Sheet, path+".secrets_env", what, hint)
+	})
+	sender.Secrets = append(sender.Secrets, more...)
 	switch sender.Provider {
 	case ProviderShopify:
 		if sender.APIURL = shopURL(sender); sender.APIKey != "" && sender.APIURL == "" {
@@ -192,6 +187,8 @@ func (p *parser) secretFile(sheet Sheet, path, file string) Secret {
 		p.inSheet(sheet, path, err.Error(), "")
 	case text == "":
 		p.inSheet(sheet, path, "the file is empty", "")
+	case strings.ContainsAny(text, "\r\n"):
+		p.inSheet(sheet, path, "the file has several lines, and a secret has one", "name a file for each")
 	}
 	return Secret(text)
 }

@@ -370,7 +370,8 @@ sources:
 func TestSourcesOfTheSheetThatCannotBe(t *testing.T) {
 	for _, tt := range []struct{ name, sheet, want string }{
 		{"variable not set", "sources: {acme: {provider: shopify, secrets_env: NO_SUCH_VARIABLE}}", "secrets_env: the environment variable is not set"},
-		{"stray comma", "sources: {acme: {provider: shopify, secrets_env: STRAY}}", "holds an empty secret"},
+		{"stray comma", "sources: {acme: {provider: shopify, secrets_env: STRAY}}", "an empty secret stands in the list"},
+		{"a secret a line", "sources: {acme: {provider: shopify, secrets_file: sheet_test.go}}", "the file has several lines"},
 		{"missing file", "sources: {acme: {provider: shopify, secrets_file: /nonexistent/x}}", "secrets_file[0]: open /nonexistent/x"},
 		{"empty file", "sources: {acme: {provider: shopify, secrets_file: [/dev/null]}}", "the file is empty"},
 		{"twice", "sources: {shopify: {secrets_env: STRAY}}", "the environment configures a source of this name already"},
