@@ -175,18 +175,22 @@ func (o PublicOptions) allowed(source string, addr netip.Addr) bool {
 // readable refuses what we would have to decode before verifying: signatures
 // cover the bytes as sent, and decompressing a stranger's bytes is a bomb.
 func readable(h http.Header) error {
-	if enc := h.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return fault.New(fault.Unsupported, "handlers.intake", "content encoding")
+	for _, enc := range h["Content-Encoding"] {
+		if enc != "" && !strings.EqualFold(enc, "identity") {
+			return fault.New(fault.Unsupported, "handlers.intake", "content encoding")
+		}
 	}
-	ct := h.Get("Content-Type")
-	if ct == "" {
-		return nil
-	}
-	media, _, err := mime.ParseMediaType(ct)
-	if err != nil || (media != "application/json" && media != "text/json" && !strings.HasSuffix(media, "+json")) {
-		return fault.New(fault.Unsupported, "handlers.intake", "media type")
+	for _, ct := range h["Content-Type"] {
+		if ct != "" && !isJSON(ct) {
+			return fault.New(fault.Unsupported, "handlers.intake", "media type")
+		}
 	}
 	return nil
+}
+
+func isJSON(contentType string) bool {
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
 // read takes the whole body, bounded whether or not its length was announced.

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	_ "embed"
-	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,8 +64,7 @@ func Operator(o OperatorOptions) http.Handler {
 	r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
 		writeError(w, fault.New(fault.NotFound, "handlers.route", "no such path"))
 	})
-	r.Get("/healthz", healthz)
-	r.Get("/readyz", readyz(o.Ready))
+	routeHealth(r, o.Ready)
 	r.Method(http.MethodGet, "/metrics", o.Metrics)
 	r.Get("/api/v1/openapi.json", describe)
 	r.Group(func(r chi.Router) {
@@ -297,6 +296,9 @@ func parseFilter(q url.Values) (event.Filter, error) {
 		State: event.State(q.Get("state")), Source: q.Get("source"), Topic: q.Get("topic"),
 		Query: q.Get("q"), Class: q.Get("class"), Group: q.Get("group"), Cursor: q.Get("cursor"),
 	}
+	if f.State != "" && !slices.Contains(event.States(), f.State) {
+		return f, fault.New(fault.Malformed, "handlers.filter", "state is pending, done, ignored or dead")
+	}
 	if text := q.Get("since"); text != "" {
 		since, err := time.Parse(time.RFC3339, text)
 		if err != nil {
@@ -358,7 +360,10 @@ func (a *eventAPI) dismiss(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Reason string `json:"reason"`
 	}
-	_ = json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&body) // the reason is optional
+	if err := readOptional(w, r, &body); err != nil {
+		badRequest(w, "malformed", err)
+		return
+	}
 	id := chi.URLParam(r, "id")
 	if err := a.Events.Dismiss(r.Context(), id, body.Reason); err != nil {
 		writeError(w, err)
@@ -369,6 +374,10 @@ func (a *eventAPI) dismiss(w http.ResponseWriter, r *http.Request) {
 
 func (a *eventAPI) document(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
+	if key == "" {
+		badRequest(w, "bad_filter", fault.New(fault.Malformed, "handlers.document", "name the document by its key"))
+		return
+	}
 	views := []DocumentView{}
 	for _, doctype := range a.DocType {
 		doc, ok, err := a.Documents.Document(r.Context(), doctype, key)

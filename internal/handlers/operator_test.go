@@ -157,7 +157,7 @@ func TestEventAPI(t *testing.T) {
 	if calls := v.History[0].Calls; len(calls) != 1 || calls[0].Op != "erpnext.create Sales Order" || calls[0].TookMS != 1000 || calls[0].Status != 200 {
 		t.Errorf("the attempt's calls are %+v", calls)
 	}
-	for path, code := range map[string]int{"/api/v1/events/ev_b": 404, "/api/v1/events?since=yesterday": 400, "/api/v1/events?limit=0": 400} {
+	for path, code := range map[string]int{"/api/v1/events/ev_b": 404, "/api/v1/events?since=yesterday": 400, "/api/v1/events?limit=0": 400, "/api/v1/events?state=daed": 400, "/api/v1/documents": 400} {
 		if w := ask(h, "GET", path, ""); w.Code != code {
 			t.Errorf("GET %s = %d, want %d", path, w.Code, code)
 		}
@@ -171,8 +171,30 @@ func TestEventAPI(t *testing.T) {
 	if w := ask(h, "POST", "/api/v1/events/ev_a/dismiss", `{"reason":"entered by hand"}`); w.Code != 200 || events.reason != "entered by hand" {
 		t.Errorf("dismiss = %d, reason %q", w.Code, events.reason)
 	}
+	events.reason = ""
+	if w := ask(h, "POST", "/api/v1/events/ev_a/dismiss", `{"reason":"cut o`); w.Code != 400 || events.reason != "" {
+		t.Errorf("dismiss with half a reason = %d, reason %q", w.Code, events.reason)
+	}
+	if w := ask(h, "POST", "/api/v1/events/ev_a/dismiss", ""); w.Code != 200 {
+		t.Errorf("dismiss without a reason = %d", w.Code)
+	}
 	if w := ask(h, "GET", "/api/v1/documents?key=stripe/x/payment/1", ""); !strings.Contains(w.Body.String(), "ACC-PAY-1") || strings.Contains(w.Body.String(), "Sales Order") {
 		t.Errorf("documents = %s", w.Body)
+	}
+}
+
+func TestMonitorsMayAskWithHEAD(t *testing.T) {
+	operator, _ := newOperator("sesame")
+	for name, h := range map[string]http.Handler{"public": newService(t, nil).handler, "operator": operator} {
+		for _, path := range []string{"/healthz", "/readyz"} {
+			if w := ask(h, "HEAD", path, ""); w.Code != 200 {
+				t.Errorf("%s: HEAD %s = %d", name, path, w.Code)
+			}
+			w := ask(h, "POST", path, "")
+			if allow := strings.Join(w.Header().Values("Allow"), ", "); w.Code != 405 || strings.Contains(allow, "POST") || !strings.Contains(allow, "GET") || !strings.Contains(allow, "HEAD") {
+				t.Errorf("%s: POST %s = %d, Allow: %s", name, path, w.Code, allow)
+			}
+		}
 	}
 }
 

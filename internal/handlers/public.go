@@ -66,13 +66,21 @@ func Public(o PublicOptions) http.Handler {
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, fault.New(fault.NotFound, "handlers.route", "no such path"))
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", "GET, HEAD") // the webhooks themselves take every method
 		writeError(w, fault.New(fault.BadMethod, "handlers.route", "method not allowed"))
 	})
 	r.Handle("/webhooks/{source}", in) // every method, so that a refused one is logged and counted too
-	r.Get("/healthz", healthz)
-	r.Get("/readyz", readyz(o.Ready))
+	routeHealth(r, o.Ready)
 	return r
+}
+
+// routeHealth serves what monitors look at; many of them ask with HEAD.
+func routeHealth(r chi.Router, ready Readiness) {
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Method(method, "/healthz", http.HandlerFunc(healthz))
+		r.Method(method, "/readyz", readyz(ready))
+	}
 }
 
 // ownRequestID has every request named by us: a stranger's name for it would

@@ -86,7 +86,7 @@ func newService(t *testing.T, change func(*handlers.PublicOptions)) *service {
 func (s *service) do(method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Add(header[i], header[i+1])
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
@@ -155,6 +155,8 @@ func TestIntakeAnswersEveryRefusal(t *testing.T) {
 		}, code: 403, word: "forbidden", outcome: "forbidden"},
 		{name: "gzip", header: []string{"Content-Encoding", "gzip"}, code: 415, word: "unsupported_media_type", outcome: "unsupported"},
 		{name: "form", header: []string{"Content-Type", "application/x-www-form-urlencoded"}, code: 415, word: "unsupported_media_type", outcome: "unsupported"},
+		{name: "gzip behind identity", header: []string{"Content-Encoding", "identity", "Content-Encoding", "gzip"}, code: 415, word: "unsupported_media_type", outcome: "unsupported"},
+		{name: "form behind JSON", header: []string{"Content-Type", "application/json", "Content-Type", "text/plain"}, code: 415, word: "unsupported_media_type", outcome: "unsupported"},
 		{name: "too large", body: strings.Repeat("x", 1<<20+1), code: 413, word: "too_large", outcome: "too_large"},
 		{name: "another body", change: storeFails(fault.New(fault.Conflict, "store", "x")), code: 409, word: "conflict", outcome: "conflict"},
 		{name: "store full", change: storeFails(fault.New(fault.Busy, "store", "x")), code: 503, word: "unavailable", outcome: "overloaded"},
@@ -214,6 +216,15 @@ func TestBodyLimitHoldsForChunkedBodies(t *testing.T) {
 	s.handler.ServeHTTP(w, r)
 	if w.Code != http.StatusRequestEntityTooLarge {
 		t.Errorf("an endless body got %d", w.Code)
+	}
+}
+
+// config.mostBody is the most that may be configured. It must find a place.
+func TestLargestBodyThatMayBeConfiguredFits(t *testing.T) {
+	const most = 32 << 20
+	s := newService(t, func(o *handlers.PublicOptions) { o.MaxBody = most })
+	if w := s.do("POST", "/webhooks/shopify", strings.Repeat(" ", most)); w.Code != http.StatusOK {
+		t.Errorf("a body of 32 MiB got %d %s", w.Code, w.Body)
 	}
 }
 
