@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ledgerhook/ledgerhook/internal/event"
+	"github.com/ledgerhook/ledgerhook/internal/fault"
 )
 
 func TestNothingIsLostAndNothingIsHandedOutTwice(t *testing.T) {
@@ -145,6 +146,39 @@ func TestInOneCommitARepeatIsStillARepeat(t *testing.T) {
 	wg.Wait()
 	if fresh != 1 {
 		t.Errorf("%d of ten equal events were new, want 1", fresh)
+	}
+}
+
+// What one transmission vouches for holds within a commit, too: the event sent
+// again under it comes first, another event under it a moment later.
+func TestInOneCommitADeliveryVouchesForOneBody(t *testing.T) {
+	db := openNew(t)
+	known := numbered(1)
+	known.StrictBody, known.DeliveryID = true, "transmission-1"
+	if _, err := db.Put(t.Context(), known); err != nil {
+		t.Fatal(err)
+	}
+	forged := numbered(2)
+	known.DeliveryID, forged.StrictBody, forged.DeliveryID = "transmission-2", true, "transmission-2"
+	release := block(t, db)
+	var wg sync.WaitGroup
+	var receipt event.Receipt
+	errs := make([]error, 2)
+	wg.Go(func() { receipt, errs[0] = db.Put(t.Context(), known) })
+	for len(db.w.puts) < 1 {
+		runtime.Gosched()
+	}
+	wg.Go(func() { _, errs[1] = db.Put(t.Context(), forged) })
+	for len(db.w.puts) < 2 {
+		runtime.Gosched()
+	}
+	release()
+	wg.Wait()
+	if errs[0] != nil || !receipt.Duplicate {
+		t.Errorf("sent again: %+v, %v, want a duplicate", receipt, errs[0])
+	}
+	if fault.KindOf(errs[1]) != fault.Conflict {
+		t.Errorf("another event under its transmission: %v, want a conflict", errs[1])
 	}
 }
 

@@ -172,9 +172,12 @@ func unknown(c *conn, batch []*insertion) ([]*insertion, error) {
 				return nil, err
 			}
 		}
-		if in.found == nil {
+		switch {
+		case in.found == nil:
 			fresh = append(fresh, in)
 			ids[in.self.id], deliveries[delivery] = &in.self, &in.self
+		case !in.refused() && deliveries[delivery] == nil: // as noteDeliveries will, for those behind it
+			deliveries[delivery] = in.found
 		}
 	}
 	return fresh, nil
