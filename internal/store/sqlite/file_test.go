@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -259,5 +260,58 @@ func wantBusy(t *testing.T, err error, cause string) {
 	t.Helper()
 	if f := fault.As(err); f == nil || f.Kind != fault.Busy || f.Cause != cause {
 		t.Errorf("got %v, want busy because %s", err, cause)
+	}
+}
+
+// TestSettingsHoldOnEveryConnection asks the connections themselves: SQLite
+// passes over a setting that it does not know, and a setting given to one
+// connection of a pool does not reach the others.
+func TestSettingsHoldOnEveryConnection(t *testing.T) {
+	db := openNew(t)
+	settings := map[string]func(string) (string, error){"keeper": asked(db.w.keeper.c)}
+	err := db.write(t.Context(), "test", func(c *conn) error {
+		settings["writer"] = asked(c)
+		for pragma, want := range map[string]string{"wal_autocheckpoint": "0", "secure_delete": "1", "temp_store": "2", "query_only": "0"} {
+			if got, err := asked(c)(pragma); err != nil || got != want {
+				t.Errorf("writer: %s is %s, %v, want %s", pragma, got, err, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range db.read.Stats().MaxOpenConnections {
+		reader, err := db.read.Conn(t.Context()) // kept, so that the pool opens the next
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		settings[fmt.Sprint("reader ", n)] = func(pragma string) (value string, err error) {
+			return value, reader.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&value)
+		}
+		if got, err := settings[fmt.Sprint("reader ", n)]("query_only"); err != nil || got != "1" {
+			t.Errorf("reader %d: query_only is %s, %v", n, got, err)
+		}
+	}
+	if len(settings) < 4 {
+		t.Fatalf("only %d connections were asked", len(settings))
+	}
+	for name, setting := range settings {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+			if got, err := setting(pragma); err != nil || got != want {
+				t.Errorf("%s: %s is %s, %v, want %s", name, pragma, got, err, want)
+			}
+		}
+		if got, err := setting("busy_timeout"); err != nil || (got == "0") != (name == "writer") { // the writer asks by itself
+			t.Errorf("%s: busy_timeout is %s, %v", name, got, err)
+		}
+	}
+}
+
+func asked(c *conn) func(pragma string) (string, error) {
+	return func(pragma string) (value string, err error) {
+		err = c.query("PRAGMA "+pragma, nil, func(r row) { value = fmt.Sprint(r[0]) })
+		return value, err
 	}
 }
