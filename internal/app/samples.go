@@ -3,6 +3,7 @@ package app
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,7 @@ func SampleOf(source, topic string, now time.Time) (Sample, error) {
 		if s.Source == source && (topic == "" || s.Topic == topic) {
 			return s, nil
 		}
-		if s.Source == source {
+		if s.Source == source && !slices.Contains(topics, s.Topic) {
 			topics = append(topics, s.Topic)
 		}
 	}

@@ -2,10 +2,12 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -48,9 +50,9 @@ func Send(ctx context.Context, cfg config.Config, out io.Writer, o SendOptions) 
 	if err != nil {
 		return err
 	}
-	target := strings.TrimRight(o.URL, "/")
-	if target == "" {
-		target = "http://" + local(cfg.Addr)
+	target := strings.TrimRight(cmp.Or(o.URL, "http://"+local(cfg.Addr)), "/")
+	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usagef("--url is written like http://127.0.0.1:8080")
 	}
 	return sendAll(ctx, out, sign, sample, target+"/webhooks/"+o.Source, o)
 }

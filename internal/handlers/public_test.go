@@ -398,7 +398,7 @@ func TestClientAddressComesFromTrustedProxiesOnly(t *testing.T) {
 	for _, tt := range []struct {
 		trusted []string
 		want    string
-	}{{nil, `"client_ip":"192.0.2.1"`}, {[]string{"192.0.2.0/24"}, `"client_ip":"203.0.113.9"`}} {
+	}{{nil, `"client_ip":"192.0.2.1"`}, {[]string{"192.0.2.0/24"}, `"client_ip":"203.0.113.9"`}, {[]string{"10.0.0.0/8"}, `"client_ip":"192.0.2.1"`}} {
 		s := newService(t, func(o *handlers.PublicOptions) { o.TrustedProxies = tt.trusted })
 		s.do("POST", "/webhooks/shopify", "{}", "X-Forwarded-For", "203.0.113.9")
 		if !strings.Contains(s.log.String(), tt.want) {
