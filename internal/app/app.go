@@ -120,6 +120,11 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 	if err != nil {
 		return fmt.Errorf("open sources: %w", err)
 	}
+	release, err := sole(cfg.DatabasePath)
+	if err != nil {
+		return fmt.Errorf("open inbox: %w", err)
+	}
+	a.onStop("inbox lock", func(context.Context) error { return release() })
 	if a.inbox, err = openInbox(ctx, cfg, reg, o.Log, o.Now); err != nil {
 		return err
 	}

@@ -216,11 +216,15 @@ func Schema() int { return sqlite.Newest() }
 // drops what the undone steps hold, so an inbox with events in it is brought
 // down only by force.
 func Migrate(ctx context.Context, cfg config.Config, out io.Writer, to int, force bool) error {
-	db, err := OpenInbox(ctx, cfg, zerolog.Nop())
+	release, err := sole(cfg.DatabasePath) // a service would go on with the schema that it knows
 	if err != nil {
 		return err
 	}
-	return errors.Join(migrate(ctx, db, out, to, force), db.Close())
+	db, err := OpenInbox(ctx, cfg, zerolog.Nop())
+	if err != nil {
+		return errors.Join(err, release())
+	}
+	return errors.Join(migrate(ctx, db, out, to, force), db.Close(), release())
 }
 
 func migrate(ctx context.Context, db *sqlite.DB, out io.Writer, to int, force bool) error {
