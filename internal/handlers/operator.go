@@ -121,7 +121,10 @@ func bearer(token string) func(http.Handler) http.Handler {
 	want := sha256.Sum256([]byte(token))
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+			scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			if !strings.EqualFold(scheme, "Bearer") {
+				given = ""
+			}
 			got := sha256.Sum256([]byte(given))
 			if token != "" && subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="ledgerhook"`)

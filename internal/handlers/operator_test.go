@@ -124,6 +124,9 @@ func TestOperatorTokenGuardsDataButNotHealth(t *testing.T) {
 		{"/api/v1/events", "Bearer wrong", 401},
 		{"/api/v1/events", "Bearer ", 401},
 		{"/api/v1/events", "Bearer sesame", 200},
+		{"/api/v1/events", "bearer sesame", 200}, // the scheme has no case
+		{"/api/v1/events", "sesame", 401},
+		{"/api/v1/events", "Basic sesame", 401},
 		{"/debug/pprof/", "", 401},
 		{"/debug/pprof/", "Bearer sesame", 200},
 		{"/nothing", "Bearer sesame", 404},
