@@ -26,9 +26,6 @@ func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
 	if (o.Key == "") != (o.Secret == "") {
 		return usagef("--key and --secret go together")
 	}
-	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
-		return usagef("--addr is written like 127.0.0.1:8800")
-	}
 	faults, err := sandbox.ParseFaults(o.Fault)
 	if err != nil {
 		return usagef("--fault: %v", err)

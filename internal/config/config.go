@@ -135,8 +135,8 @@ func (p *parser) fail(name, format string, args ...any) {
 
 func (p *parser) parse(e environment) Config {
 	return Config{
-		Addr:          p.address("ADDR", e.Addr),
-		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr),
+		Addr:          e.Addr,
+		OperatorAddr:  e.OperatorAddr,
 		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
 		DatabasePath:  p.database(e.DatabaseURL),
 		Sheet:         p.sheet(e.Sheet),
@@ -250,20 +250,6 @@ func (p *parser) database(text string) string {
 		p.fail("DATABASE_URL", "use sqlite:PATH, for example sqlite:/var/lib/ledgerhook/ledgerhook.db")
 	}
 	return path
-}
-
-// address reads where a listener listens. An empty one would be a port that the
-// system chooses, on every network.
-func (p *parser) address(name, text string) string {
-	_, port, err := net.SplitHostPort(text)
-	if err == nil && port != "" {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil || port == "" {
-		p.fail(name, "not an address: write it like :8080 or 127.0.0.1:8080")
-		return ""
-	}
-	return text
 }
 
 func (p *parser) baseURL(name, text string) string {
@@ -418,6 +404,12 @@ func (p *parser) checkProviders(c Config) {
 	if pp.WebhookID == "WEBHOOK_ID" && pp.Mode == "live" {
 		p.fail("PAYPAL_WEBHOOK_ID", "WEBHOOK_ID is what PayPal's simulator signs with, for everybody: use the id of your own webhook")
 	}
+	if odd := func(c rune) bool { return c <= ' ' || c > '~' }; strings.ContainsFunc(pp.WebhookID, odd) || len(pp.WebhookID) > 50 {
+		p.fail("PAYPAL_WEBHOOK_ID", "is no webhook id: those are up to 50 letters and digits")
+	}
+	if len(pp.Roots) > 0 && !strings.Contains(string(pp.Roots), "-----BEGIN CERTIFICATE-----") {
+		p.fail("PAYPAL_ROOTS_FILE", "holds no certificate: PEM is meant")
+	}
 	if (pp.ClientID == "") != (pp.ClientSecret == "") {
 		p.fail("PAYPAL_CLIENT_ID", "client id and client secret go together")
 	}
@@ -468,14 +460,12 @@ func (e ERPNext) waysToSignIn() int {
 // checkOperator refuses to show other people's data to everybody who reaches
 // the operator listener.
 func (p *parser) checkOperator(c Config) {
-	host, port, err := net.SplitHostPort(c.OperatorAddr)
-	if err != nil {
-		return // address has said so
-	}
-	if c.OperatorAddr == c.Addr && port != "0" {
-		p.fail("OPERATOR_ADDR", "is that of the public listener: give each its own")
-	}
 	if c.OperatorToken != "" {
+		return
+	}
+	host, _, err := net.SplitHostPort(c.OperatorAddr)
+	if err != nil {
+		p.fail("OPERATOR_ADDR", "write it like 127.0.0.1:9090")
 		return
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
