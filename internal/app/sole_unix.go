@@ -5,6 +5,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -16,6 +17,9 @@ import (
 // has a file beside it. Commands that look into the inbox do not ask for it.
 func sole(inbox string) (release func() error, err error) {
 	f, err := os.OpenFile(inbox+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) { // no folder: who opens the inbox says so better
+		return func() error { return nil }, nil
+	}
 	if err != nil {
 		return nil, err
 	}
