@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -91,6 +92,10 @@ func TestComposeHoldsTheServiceTight(t *testing.T) {
 	if !slices.Equal(s.Ports, []string{"8080:8080"}) || s.StopGrace == "" {
 		t.Errorf("ports %v, grace %q", s.Ports, s.StopGrace)
 	}
+}
+
+func TestComposeNamesSettings(t *testing.T) {
+	wantSettings(t, slices.Collect(maps.Keys(readCompose(t).Services["ledgerhook"].Environment)))
 }
 
 // TestMountedFilesNameEachOther follows the paths inside the containers.

@@ -12,6 +12,11 @@ import (
 // behind it.
 const reclockStep = 500
 
+// reclockSlack is by how much a time may lie beyond what is possible now:
+// events are received, claimed and settled while Reclock looks, and what is a
+// moment younger than its now was written by no wrong clock.
+const reclockSlack = time.Minute
+
 // Reclock undoes what a wrong clock left behind: times that cannot be, seen
 // from now. An event that lies in the future, or is due later than any legal
 // wait, would be held until the clock gets there, and its subject with it; so
@@ -22,7 +27,7 @@ func (db *DB) Reclock(ctx context.Context, w event.Waits) (int, error) {
 	if err := db.orderArrivals(ctx); err != nil {
 		return 0, err
 	}
-	m := reclocking{DB: db, now: db.now(), waits: w}
+	m := reclocking{DB: db, waits: w}
 	total, err := m.leases(ctx)
 	for _, what := range []stray{strayPending, straySettled} {
 		if err != nil {
@@ -38,9 +43,9 @@ func (db *DB) Reclock(ctx context.Context, w event.Waits) (int, error) {
 	return total, err
 }
 
-// stray is a sort of events with times that cannot be. ?1 is now, ?2 and ?3 the
-// latest that an event may be due, when it waits for a document and else, ?4
-// how many are asked for.
+// stray is a sort of events with times that cannot be. To find them ?1 is now,
+// ?2 and ?3 the latest that an event may be due, when it waits for a document
+// and else, all with the slack, and ?4 how many are asked for.
 type stray struct {
 	sign string // finds one by an index, or none
 	find string // finds them all, step by step
@@ -70,16 +75,16 @@ var (
 // reclocking is one Reclock.
 type reclocking struct {
 	*DB
-	now   time.Time
 	waits event.Waits
 }
 
 func (m reclocking) leases(ctx context.Context) (int, error) {
-	latest, n := text(m.now.Add(m.waits.Lease)), 0
+	n := 0
 	err := m.write(ctx, "sqlite.Reclock", func(c *conn) error {
 		n = 0
+		latest := m.now().Add(m.waits.Lease)
 		return c.query(`UPDATE events SET leased_until = ?, due_at = ? WHERE leased_until <> '' AND leased_until > ? RETURNING seq`,
-			[]driver.Value{latest, latest, latest}, func(row) { n++ })
+			[]driver.Value{text(latest), text(latest), text(latest.Add(reclockSlack))}, func(row) { n++ })
 	})
 	return n, err
 }
@@ -98,7 +103,7 @@ func (m reclocking) all(ctx context.Context, what stray) (int, error) {
 		}
 		err = m.write(ctx, "sqlite.Reclock", func(c *conn) error {
 			for _, seq := range found {
-				if _, err := c.exec(what.mend, text(m.now), seq); err != nil {
+				if _, err := c.exec(what.mend, text(m.now()), seq); err != nil {
 					return err
 				}
 			}
@@ -114,11 +119,12 @@ func (m reclocking) all(ctx context.Context, what stray) (int, error) {
 // find looks through a reader, so that the intake does not wait for it.
 func (m reclocking) find(ctx context.Context, query string, limit int) ([]int64, error) {
 	var found []int64
+	now := m.now().Add(reclockSlack)
 	err := m.each(ctx, func(scan func(...any) error) error {
 		var seq int64
 		err := scan(&seq)
 		found = append(found, seq)
 		return err
-	}, query, text(m.now), text(m.now.Add(m.waits.Document)), text(m.now.Add(m.waits.Retry)), limit)
+	}, query, text(now), text(now.Add(m.waits.Document)), text(now.Add(m.waits.Retry)), limit)
 	return found, err
 }

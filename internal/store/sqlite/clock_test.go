@@ -59,6 +59,24 @@ func TestAClockThatJumpsHoldsNothingUp(t *testing.T) {
 	}
 }
 
+// What is settled after the look began, with a right clock, is no wrong one's.
+func TestWhatIsSettledMeanwhileStaysAsItIs(t *testing.T) {
+	clock := &moved{2 * time.Second}
+	db := openWith(t, Options{Path: filepath.Join(t.TempDir(), "inbox.db"), Now: clock.now})
+	put(t, db, 1)
+	c, err := db.Claim(t.Context(), legal.Lease)
+	if err == nil {
+		err = db.Settle(t.Context(), c, event.Outcome{State: event.Done, Result: "done"})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock.by = 0
+	if n, err := db.Reclock(t.Context(), legal); n != 0 || err != nil {
+		t.Errorf("reclocked %d, %v", n, err)
+	}
+}
+
 // A run whose carrier died under a clock that was ahead is carried on.
 func TestARunIsNotHeldByAClockThatWasAhead(t *testing.T) {
 	clock := &moved{48 * time.Hour}

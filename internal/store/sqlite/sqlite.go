@@ -99,7 +99,7 @@ func open(ctx context.Context, o Options) (*DB, error) {
 	}
 	o.MaxWaiting, o.MaxWait = cmp.Or(o.MaxWaiting, 4096), cmp.Or(o.MaxWait, 4*time.Second)
 	// Checkpoints are the keeper's; the log shrinks when it begins anew.
-	c, err := connect(ctx, dsn(path, 0, "journal_mode(WAL)", "wal_autocheckpoint(0)", "temp_store(MEMORY)", "secure_delete(1)",
+	c, err := connect(ctx, dsn(path, 0, "journal_mode(WAL)", "wal_autocheckpoint(0)", "secure_delete(1)",
 		fmt.Sprintf("journal_size_limit(%d)", walBytes), fmt.Sprintf("cache_size(-%d)", cacheBytes>>10))+"&vfs="+walvfs.Name)
 	if err != nil {
 		return nil, err
@@ -150,7 +150,9 @@ func (db *DB) Close() error { return db.close() }
 func dsn(path string, wait time.Duration, pragmas ...string) string {
 	q := url.Values{"_txlock": {"immediate"}}
 	q.Add("_pragma", fmt.Sprintf("busy_timeout(%d)", wait.Milliseconds()))
-	for _, p := range append(pragmas, "synchronous(FULL)", "foreign_keys(1)") {
+	// What is sorted stays in memory: a container may have nowhere to write a
+	// temporary file, and personal data would lie in it.
+	for _, p := range append(pragmas, "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)") {
 		q.Add("_pragma", p)
 	}
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()

@@ -79,6 +79,19 @@ var clocks = map[string]func(inbox){
 		b.reclocks(1)
 		b.settle(c, done())
 	},
+	"WhatHappensMeanwhileIsNoWrongClock": func(b inbox) {
+		const moment = 2 * time.Second // younger than the now of who looks
+		b.put(received("", 1))
+		b.settle(b.claim(), retryAt(time.Now().Add(legal.Retry+moment)))
+		b.put(received("", 2))
+		if c, err := b.Claim(b.Context(), legal.Lease+moment); c == nil || err != nil {
+			b.Fatal(c, err)
+		}
+		ahead := received("", 3)
+		ahead.ReceivedAt = time.Now().Add(moment)
+		b.put(ahead)
+		b.reclocks(0)
+	},
 	"WhatCanBeStaysAsItIs": func(b inbox) {
 		b.put(received("", 1))
 		b.settle(b.claim(), retryAt(time.Now().Add(time.Hour)))
