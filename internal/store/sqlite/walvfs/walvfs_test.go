@@ -23,13 +23,17 @@ type opened struct {
 
 func openNew(t *testing.T, pragmas ...string) *opened {
 	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "test.db"), pragmas...)
+}
+
+func openAt(t *testing.T, path string, pragmas ...string) *opened {
+	t.Helper()
 	if err := Register(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "test.db")
 	before := known()
 	o := &opened{Conn: connect(t, path, "vfs="+Name, append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)")...), path: path}
-	o.exec(t, "CREATE TABLE filled (n INTEGER PRIMARY KEY, x BLOB)")
+	o.exec(t, "CREATE TABLE IF NOT EXISTS filled (n INTEGER PRIMARY KEY, x BLOB)")
 	for file, l := range known() {
 		if before[file] == nil {
 			o.log = l
