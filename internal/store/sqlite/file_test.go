@@ -243,6 +243,29 @@ func TestEachMigrationUndoesItself(t *testing.T) {
 	}
 }
 
+// A migration may write to the schema as to any table, which SQLite does not
+// notice: other connections would go on with the schema they know.
+func TestOtherConnectionsSeeEveryMigration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db, other := openAt(t, path), openAt(t, path)
+	for n, to := range []int{withCheck - 1, withCheck, withCheck - 1} {
+		put(t, other, 10*n) // with the statements it has prepared
+		if err := db.Migrate(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		put(t, other, 10*n+1)
+		var err error // says what the check is that it failed
+		_ = other.write(t.Context(), "test", func(c *conn) error {
+			_, err = c.exec("UPDATE events SET state = 'none'")
+			return err
+		})
+		want := map[bool]string{true: "state = 'pending' OR", false: "state IN ("}[to >= withCheck]
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("schema %d: another connection says %v, want a check of %s", to, err, want)
+		}
+	}
+}
+
 func TestAFailingMigrationLeavesTheSchemaBefore(t *testing.T) {
 	db := openNew(t)
 	execOn(t, db, "ALTER TABLE waits RENAME TO kept") // so that schema 5 cannot be undone
