@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -181,6 +182,20 @@ func TestADamagedInboxIsBusy(t *testing.T) {
 	db = openAt(t, path)
 	_, err = db.Put(t.Context(), numbered(1000))
 	wantBusy(t, err, "the inbox is damaged")
+}
+
+// The VFS of the log holds its promise under these settings only.
+func TestTheWriterSyncsEveryCommit(t *testing.T) {
+	db := openNew(t)
+	for _, c := range []struct{ setting, want string }{{"synchronous", "2"}, {"journal_mode", "wal"}, {"locking_mode", "normal"}} {
+		var got string
+		err := db.write(t.Context(), "test", func(writer *conn) error {
+			return writer.query("PRAGMA "+c.setting, nil, func(r row) { got = fmt.Sprint(r[0]) })
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%s is %s, %v, want %s", c.setting, got, err, c.want)
+		}
+	}
 }
 
 func TestTheLogDoesNotGrowWithoutEnd(t *testing.T) {

@@ -284,4 +284,30 @@ func TestAClosedLogIsForgotten(t *testing.T) {
 	if got := len(known()); got != before {
 		t.Errorf("%d logs are known, want %d", got, before)
 	}
+	databases.Range(func(any, any) bool {
+		before--
+		return true
+	})
+	if before != 0 {
+		t.Errorf("%d databases too few are known", before)
+	}
+}
+
+// A database may go on without its log, and get another one.
+func TestADatabaseOutlivesItsLog(t *testing.T) {
+	o := openNew(t)
+	for n := range 3 {
+		for _, mode := range []string{"DELETE", "WAL"} {
+			o.exec(t, "PRAGMA journal_mode = "+mode)
+			if err := fill(t.Context(), o.Conn, 5); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := len(known()), map[string]int{"DELETE": 0, "WAL": 1}[mode]; got != want {
+				t.Errorf("%d logs are known in mode %s, want %d", got, mode, want)
+			}
+		}
+		if got := count(t, o.Conn); got != 10*(n+1) {
+			t.Errorf("%d rows, want %d", got, 10*(n+1))
+		}
+	}
 }
