@@ -130,8 +130,16 @@ func (r row) blob(i int) []byte {
 }
 
 // setVersion and version keep the schema's number in the file's header, where
-// any tool can read it and where it changes together with the schema.
-func (c *conn) setVersion(n int) error { return c.script(fmt.Sprintf("PRAGMA user_version = %d", n)) }
+// any tool can read it and where it changes together with the schema. SQLite's
+// own number, by which other connections see that they must read the schema
+// anew, grows with it: SQLite does not notice that sqlite_schema was written to.
+func (c *conn) setVersion(n int) error {
+	own, err := c.number("PRAGMA schema_version")
+	if err != nil {
+		return err
+	}
+	return c.script(fmt.Sprintf("PRAGMA user_version = %d; PRAGMA schema_version = %d", n, own+1))
+}
 
 func (c *conn) version() (int, error) {
 	n, err := c.number("PRAGMA user_version")

@@ -184,6 +184,20 @@ func TestADamagedInboxIsBusy(t *testing.T) {
 	wantBusy(t, err, "the inbox is damaged")
 }
 
+// The VFS of the log holds its promise under these settings only.
+func TestTheWriterSyncsEveryCommit(t *testing.T) {
+	db := openNew(t)
+	for _, c := range []struct{ setting, want string }{{"synchronous", "2"}, {"journal_mode", "wal"}, {"locking_mode", "normal"}} {
+		var got string
+		err := db.write(t.Context(), "test", func(writer *conn) error {
+			return writer.query("PRAGMA "+c.setting, nil, func(r row) { got = fmt.Sprint(r[0]) })
+		})
+		if err != nil || got != c.want {
+			t.Errorf("%s is %s, %v, want %s", c.setting, got, err, c.want)
+		}
+	}
+}
+
 func TestTheLogDoesNotGrowWithoutEnd(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "inbox.db")
 	db := openAt(t, path)
@@ -240,6 +254,29 @@ func TestEachMigrationUndoesItself(t *testing.T) {
 		}
 		if got := schemaOf(t, db); got != schemas[to] {
 			t.Errorf("schema %d after going down:\n%s\nwant\n%s", to, got, schemas[to])
+		}
+	}
+}
+
+// A migration may write to the schema as to any table, which SQLite does not
+// notice: other connections would go on with the schema they know.
+func TestOtherConnectionsSeeEveryMigration(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db, other := openAt(t, path), openAt(t, path)
+	for n, to := range []int{withCheck - 1, withCheck, withCheck - 1} {
+		put(t, other, 10*n) // with the statements it has prepared
+		if err := db.Migrate(t.Context(), to); err != nil {
+			t.Fatal(err)
+		}
+		put(t, other, 10*n+1)
+		var err error // says what the check is that it failed
+		_ = other.write(t.Context(), "test", func(c *conn) error {
+			_, err = c.exec("UPDATE events SET state = 'none'")
+			return err
+		})
+		want := map[bool]string{true: "state = 'pending' OR", false: "state IN ("}[to >= withCheck]
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("schema %d: another connection says %v, want a check of %s", to, err, want)
 		}
 	}
 }

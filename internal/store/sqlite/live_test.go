@@ -25,6 +25,7 @@ const (
 	withOperator  = 3 // runs, audit, pauses, exchanges, refused requests
 	withTraces    = 4
 	withWaits     = 5
+	withCheck     = 6 // without a table for each row
 )
 
 // live makes a row of every sort and tells the events' ids by what they are.

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -170,6 +172,35 @@ func TestAnotherProcessReadsAndReplaysBesideTheService(t *testing.T) {
 	stats, err := db.Stats(t.Context())
 	if want := int64(20 + n - 1000); err != nil || stats.ByState[event.Pending] != want || stats.ByState[event.Dead] != 0 {
 		t.Errorf("got %v, %v, want %d pending", stats.ByState, err, want)
+	}
+	wantCounts(t, db)
+}
+
+// A batch larger than the writer's memory of pages is in the log in part when a
+// request of it fails; then another process writes in its place.
+func TestABatchThatFailedReplacesNothingOfAnother(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inbox.db")
+	db, other := openAt(t, path), openAt(t, path)
+	const pages = cacheBytes / pageSize
+	for n := range 40 { // so that a few pages only are in the log
+		if _, err := db.w.keeper.c.exec("PRAGMA wal_checkpoint(RESTART)"); err != nil {
+			t.Fatal(err)
+		}
+		refused := errors.New("refused")
+		err := db.write(t.Context(), "test", func(c *conn) error {
+			err := c.script(fmt.Sprintf("CREATE TABLE large (x); WITH RECURSIVE up (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM up WHERE i < %d) INSERT INTO large SELECT zeroblob(%d) FROM up",
+				pages*3/4+n*pages/160, pageSize-100))
+			return cmp.Or(err, refused)
+		})
+		if !errors.Is(err, refused) {
+			t.Fatal(err)
+		}
+		put(t, other, n)
+		put(t, db, n)
+	}
+	var verdict string
+	if err := db.read.QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity check says %s, %v", verdict, err)
 	}
 	wantCounts(t, db)
 }

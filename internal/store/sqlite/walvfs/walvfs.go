@@ -12,11 +12,17 @@
 // SQLite's wal.c: write, sync, then the index in shared memory), and a sync
 // here first hands over what was kept. What is lost with the process was in no
 // transaction that ended. A failure to write is reported by the call that
-// handed over, at the latest by the sync, and SQLite rolls back as for a failure
-// of the write itself.
+// handed over, at the latest by the sync, and by every later one until the
+// transaction has ended, which then can only be rolled back.
 //
-// A connection with another setting of synchronous must not use it: other
-// connections would be told of pages that they cannot read yet.
+// A transaction larger than the page cache writes to the log before it ends and
+// may be rolled back with some of that still kept. Once the lock on writing is
+// released, another connection's pages belong in its place, so before that it is
+// dropped: of the database's file the VFS takes over the calls that lock.
+//
+// A connection with another setting of synchronous than FULL, or with
+// locking_mode=EXCLUSIVE or psow=0, must not use it: others would be told of
+// pages that they cannot read yet, or no lock would tell of a transaction's end.
 package walvfs
 
 import (
@@ -65,6 +71,7 @@ var register = sync.OnceValue(func() error {
 var (
 	openSystem opener
 	logs       sync.Map // the open logs (*log) by the address of SQLite's sqlite3_file
+	databases  sync.Map // the same by that of their database's
 )
 
 // The signatures of sqlite3_vfs and sqlite3_io_methods. A file is SQLite's
@@ -77,74 +84,100 @@ type (
 	syncer   = func(tls *libc.TLS, file uintptr, flags int32) int32
 	sizer    = func(tls *libc.TLS, file, size uintptr) int32
 	closer   = func(tls *libc.TLS, file uintptr) int32
+	locker   = func(tls *libc.TLS, file uintptr, first, n, flags int32) int32
 )
 
 // log is an open write-ahead log.
 type log struct {
-	methods uintptr // SQLite's sqlite3_io_methods, ours in place of the system's
-	system  struct {
+	file, db methods // of the log, and of its database as long as the log is open
+	system   struct {
 		read     reader
 		write    writer
 		truncate truncate
 		sync     syncer
 		size     sizer
 		close    closer
+		lock     locker // of the database
 	}
-	buf   uintptr // room for what is kept
-	n     int32   // how many bytes are kept
-	start int64   // where in the file they belong
+	buf    uintptr // room for what is kept
+	n      int32   // how many bytes are kept
+	start  int64   // where in the file they belong
+	failed int32   // why this transaction lost what was kept from start on, or SQLITE_OK
 }
 
 // open opens any file as the system does, and takes the methods of a log over.
 func open(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uintptr) int32 {
 	rc := openSystem(tls, vfs, name, file, flags, outFlags)
-	if rc != sqlite3.SQLITE_OK || flags&sqlite3.SQLITE_OPEN_WAL == 0 {
-		return rc
-	}
-	f := at[sqlite3.Tsqlite3_file](file)
-	if l, err := newLog(tls, at[sqlite3.Tsqlite3_io_methods](f.FpMethods)); err == nil { // else it is as the system's
-		logs.Store(file, l)
-		f.FpMethods = l.methods
+	if rc == sqlite3.SQLITE_OK && flags&sqlite3.SQLITE_OPEN_WAL != 0 {
+		takeOver(tls, file, sqlite3.Xsqlite3_database_file_object(tls, name))
 	}
 	return rc
 }
 
-func newLog(tls *libc.TLS, system *sqlite3.Tsqlite3_io_methods) (*log, error) {
+// takeOver leaves the log to the system when there is no memory for more.
+func takeOver(tls *libc.TLS, file, db uintptr) {
 	l := new(log)
-	l.system.read = function[reader](system.FxRead)
-	l.system.write = function[writer](system.FxWrite)
-	l.system.truncate = function[truncate](system.FxTruncate)
-	l.system.sync = function[syncer](system.FxSync)
-	l.system.size = function[sizer](system.FxFileSize)
-	l.system.close = function[closer](system.FxClose)
-	var err error
-	if l.methods, err = copied(tls, system); err != nil {
-		return nil, err
+	if !l.file.of(tls, file) {
+		return
+	}
+	if !l.db.of(tls, db) {
+		l.file.restore(tls)
+		return
 	}
 	if l.buf = libc.Xmalloc(tls, kept); l.buf == 0 {
-		libc.Xfree(tls, l.methods)
-		return nil, errNoMemory
+		l.db.restore(tls)
+		l.file.restore(tls)
+		return
 	}
-	m := at[sqlite3.Tsqlite3_io_methods](l.methods)
-	m.FxRead = address[reader](readLog)
-	m.FxWrite = address[writer](writeLog)
-	m.FxTruncate = address[truncate](truncateLog)
-	m.FxSync = address[syncer](syncLog)
-	m.FxFileSize = address[sizer](sizeLog)
-	m.FxClose = address[closer](closeLog)
-	return l, nil
+	m := l.file.ours()
+	l.system.read, m.FxRead = function[reader](m.FxRead), address[reader](readLog)
+	l.system.write, m.FxWrite = function[writer](m.FxWrite), address[writer](writeLog)
+	l.system.truncate, m.FxTruncate = function[truncate](m.FxTruncate), address[truncate](truncateLog)
+	l.system.sync, m.FxSync = function[syncer](m.FxSync), address[syncer](syncLog)
+	l.system.size, m.FxFileSize = function[sizer](m.FxFileSize), address[sizer](sizeLog)
+	l.system.close, m.FxClose = function[closer](m.FxClose), address[closer](closeLog)
+	m = l.db.ours()
+	l.system.lock, m.FxShmLock = function[locker](m.FxShmLock), address[locker](lockDatabase)
+	logs.Store(file, l)
+	databases.Store(db, l)
 }
 
-func of(file uintptr) *log {
-	l, _ := logs.Load(file)
+// methods are a file's own copy of the system's sqlite3_io_methods.
+type methods struct{ file, system uintptr }
+
+func (m *methods) of(tls *libc.TLS, file uintptr) bool {
+	f := at[sqlite3.Tsqlite3_file](file)
+	ours, err := copied(tls, at[sqlite3.Tsqlite3_io_methods](f.FpMethods))
+	if err != nil {
+		return false
+	}
+	m.file, m.system, f.FpMethods = file, f.FpMethods, ours
+	return true
+}
+
+func (m *methods) ours() *sqlite3.Tsqlite3_io_methods {
+	return at[sqlite3.Tsqlite3_io_methods](at[sqlite3.Tsqlite3_file](m.file).FpMethods)
+}
+
+func (m *methods) restore(tls *libc.TLS) {
+	f := at[sqlite3.Tsqlite3_file](m.file)
+	libc.Xfree(tls, f.FpMethods)
+	f.FpMethods = m.system
+}
+
+func of(files *sync.Map, file uintptr) *log {
+	l, _ := files.Load(file)
 	return l.(*log)
 }
 
 func writeLog(tls *libc.TLS, file, from uintptr, n int32, offset int64) int32 {
-	l := of(file)
+	l := of(&logs, file)
+	if l.failed != sqlite3.SQLITE_OK {
+		return l.failed
+	}
 	follows := offset == l.start+int64(l.n)
 	if !follows || l.n+n > kept {
-		if rc := l.handOver(tls, file); rc != sqlite3.SQLITE_OK {
+		if rc := l.handOver(tls); rc != sqlite3.SQLITE_OK {
 			return rc
 		}
 		l.start = offset
@@ -157,29 +190,52 @@ func writeLog(tls *libc.TLS, file, from uintptr, n int32, offset int64) int32 {
 	return sqlite3.SQLITE_OK
 }
 
-// handOver writes what was kept. A failure loses it: SQLite rolls the
-// transaction back and writes the next one in its place.
-func (l *log) handOver(tls *libc.TLS, file uintptr) int32 {
-	if l.n == 0 {
-		return sqlite3.SQLITE_OK
+// handOver writes what was kept. A failure loses it. SQLite may take that for a
+// failure of one statement, when it was about to read, and go on; but earlier
+// statements' pages may be lost with it, so the whole transaction has failed.
+func (l *log) handOver(tls *libc.TLS) int32 {
+	if l.n == 0 || l.failed != sqlite3.SQLITE_OK {
+		return l.failed
 	}
-	rc := l.system.write(tls, file, l.buf, l.n, l.start)
-	l.start += int64(l.n)
+	if l.failed = l.system.write(tls, l.file.file, l.buf, l.n, l.start); l.failed == sqlite3.SQLITE_OK {
+		l.start += int64(l.n)
+	}
 	l.n = 0
-	return rc
+	return l.failed
 }
+
+// lockDatabase locks and unlocks as the system does. Whoever gives up the lock
+// on writing has ended its transaction. When it was committed, nothing is kept
+// any more; what is, was rolled back.
+func lockDatabase(tls *libc.TLS, file uintptr, first, n, flags int32) int32 {
+	l := of(&databases, file)
+	if first == writeLock && flags == sqlite3.SQLITE_SHM_UNLOCK|sqlite3.SQLITE_SHM_EXCLUSIVE {
+		l.n, l.failed = 0, sqlite3.SQLITE_OK
+	}
+	return l.system.lock(tls, file, first, n, flags)
+}
+
+// writeLock is the lock on writing (WAL_WRITE_LOCK in SQLite's wal.c), the first
+// of those in shared memory.
+const writeLock = 0
 
 // after hands over before do, and does not do it when that fails.
 func after(tls *libc.TLS, file uintptr, do func(*log) int32) int32 {
-	l := of(file)
-	if rc := l.handOver(tls, file); rc != sqlite3.SQLITE_OK {
+	l := of(&logs, file)
+	if rc := l.handOver(tls); rc != sqlite3.SQLITE_OK {
 		return rc
 	}
 	return do(l)
 }
 
+// readLog reads also after a failure what is older than this transaction's loss:
+// to roll back, SQLite reads pages as they were before.
 func readLog(tls *libc.TLS, file, into uintptr, n int32, offset int64) int32 {
-	return after(tls, file, func(l *log) int32 { return l.system.read(tls, file, into, n, offset) })
+	l := of(&logs, file)
+	if rc := l.handOver(tls); rc != sqlite3.SQLITE_OK && offset+int64(n) > l.start {
+		return rc
+	}
+	return l.system.read(tls, file, into, n, offset)
 }
 
 func truncateLog(tls *libc.TLS, file uintptr, size int64) int32 {
@@ -197,9 +253,11 @@ func sizeLog(tls *libc.TLS, file, size uintptr) int32 {
 // closeLog drops what was kept: it was never synced, so it belongs to a
 // transaction that did not end.
 func closeLog(tls *libc.TLS, file uintptr) int32 {
-	l := of(file)
+	l := of(&logs, file)
 	logs.Delete(file)
-	libc.Xfree(tls, l.methods)
+	databases.Delete(l.db.file)
+	l.db.restore(tls)
+	l.file.restore(tls)
 	libc.Xfree(tls, l.buf)
 	return l.system.close(tls, file)
 }

@@ -23,13 +23,17 @@ type opened struct {
 
 func openNew(t *testing.T, pragmas ...string) *opened {
 	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "test.db"), pragmas...)
+}
+
+func openAt(t *testing.T, path string, pragmas ...string) *opened {
+	t.Helper()
 	if err := Register(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "test.db")
 	before := known()
 	o := &opened{Conn: connect(t, path, "vfs="+Name, append(pragmas, "journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(0)")...), path: path}
-	o.exec(t, "CREATE TABLE filled (n INTEGER PRIMARY KEY, x BLOB)")
+	o.exec(t, "CREATE TABLE IF NOT EXISTS filled (n INTEGER PRIMARY KEY, x BLOB)")
 	for file, l := range known() {
 		if before[file] == nil {
 			o.log = l
@@ -199,10 +203,111 @@ func TestAFailedWriteFailsTheCommit(t *testing.T) {
 	}
 }
 
+// What a transaction wrote before it was rolled back may still be kept when
+// another connection writes in its place.
+func TestWhatWasRolledBackReplacesNothing(t *testing.T) {
+	stale := 0
+	for rows := 11; rows < 40; rows += 3 {
+		o := openNew(t, "cache_size(10)")
+		other := connect(t, o.path, "", "synchronous(FULL)", "wal_autocheckpoint(0)")
+		o.exec(t, "PRAGMA wal_checkpoint(RESTART)") // so that no page that rolling back reads is in the log
+		o.exec(t, "BEGIN IMMEDIATE")
+		if err := fill(t.Context(), o.Conn, rows); err != nil {
+			t.Fatal(err)
+		}
+		stale += int(o.log.n)
+		o.exec(t, "ROLLBACK")
+		if err := fill(t.Context(), other, 9); err != nil {
+			t.Fatal(err)
+		}
+		o.exec(t, "PRAGMA wal_checkpoint(PASSIVE)")
+		for _, c := range []*sql.Conn{o.Conn, other, connect(t, o.path, "")} {
+			if got := count(t, c); got != 9 {
+				t.Errorf("%d rows, want 9", got)
+			}
+		}
+	}
+	if stale == 0 {
+		t.Error("nothing was kept before a rollback, so nothing was tested")
+	}
+}
+
+// When what was kept cannot be written before a read, SQLite may undo the
+// statement that reads and go on with a transaction whose pages were lost.
+func TestALossFailsTheWholeTransaction(t *testing.T) {
+	lost := 0
+	for _, statement := range []string{
+		"UPDATE two SET y = (SELECT max(hex(x)) || two.n FROM filled)", // SQLite undoes it alone
+		"INSERT INTO filled SELECT n + 1000, x FROM filled",
+	} {
+		for rows := 11; rows < 22; rows++ { // so that the lost pages are now these, now those
+			o := openNew(t, "cache_size(10)")
+			o.exec(t, "CREATE TABLE two (n INTEGER PRIMARY KEY, y UNIQUE)")
+			o.exec(t, "INSERT INTO two VALUES (1, 1), (2, 2)")
+			o.exec(t, "BEGIN IMMEDIATE")
+			if err := fill(t.Context(), o.Conn, rows); err != nil {
+				t.Fatal(err)
+			}
+			write := o.log.system.write
+			o.log.system.write = func(*libc.TLS, uintptr, uintptr, int32, int64) int32 { return sqlite3.SQLITE_FULL }
+			_, failed := o.ExecContext(t.Context(), statement)
+			o.log.system.write = write
+			if failed == nil { // it needed no page of the log
+				continue
+			}
+			lost++
+			if _, err := o.ExecContext(t.Context(), "COMMIT"); err == nil {
+				t.Errorf("a transaction was committed that had lost pages: %v", failed)
+			}
+			_, _ = o.ExecContext(t.Context(), "ROLLBACK") // as a rule SQLite did it already
+			if got := count(t, connect(t, o.path, "")); got != 0 {
+				t.Errorf("another connection sees %d rows, want none", got)
+			}
+			if err := fill(t.Context(), o.Conn, 2); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []*sql.Conn{o.Conn, connect(t, o.path, "")} {
+				if got := count(t, c); got != 2 {
+					t.Errorf("%d rows after the next commit, want 2", got)
+				}
+			}
+		}
+	}
+	if lost == 0 {
+		t.Error("nothing was lost, so nothing was tested")
+	}
+}
+
 func TestAClosedLogIsForgotten(t *testing.T) {
 	before := len(known())
 	t.Run("open and close", func(t *testing.T) { openNew(t) })
 	if got := len(known()); got != before {
 		t.Errorf("%d logs are known, want %d", got, before)
+	}
+	databases.Range(func(any, any) bool {
+		before--
+		return true
+	})
+	if before != 0 {
+		t.Errorf("%d databases too few are known", before)
+	}
+}
+
+// A database may go on without its log, and get another one.
+func TestADatabaseOutlivesItsLog(t *testing.T) {
+	o := openNew(t)
+	for n := range 3 {
+		for _, mode := range []string{"DELETE", "WAL"} {
+			o.exec(t, "PRAGMA journal_mode = "+mode)
+			if err := fill(t.Context(), o.Conn, 5); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := len(known()), map[string]int{"DELETE": 0, "WAL": 1}[mode]; got != want {
+				t.Errorf("%d logs are known in mode %s, want %d", got, mode, want)
+			}
+		}
+		if got := count(t, o.Conn); got != 10*(n+1) {
+			t.Errorf("%d rows, want %d", got, 10*(n+1))
+		}
 	}
 }

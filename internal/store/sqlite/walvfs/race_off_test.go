@@ -1,0 +1,5 @@
+//go:build !race
+
+package walvfs
+
+const lives = 6
