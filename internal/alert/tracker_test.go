@@ -209,8 +209,8 @@ func TestTrackerSignal(t *testing.T) {
 	got := tr.attempted(r)
 	want := []Signal{{
 		Kind: Credentials, State: Firing, Severity: Critical, Group: "credentials|credentials|stripe.get charge: cause of credentials",
-		Title: "stripe refuses our key", What: "stripe.get charge: cause of credentials",
-		Likely: likely[fault.Credentials], Fix: "set LEDGERHOOK_STRIPE_API_KEY", Auto: manners[Credentials].auto, Class: "credentials",
+		Title: "Stripe refuses our key", What: "stripe.get charge: cause of credentials",
+		Likely: likelyAtProvider[fault.Credentials], Fix: "set LEDGERHOOK_STRIPE_API_KEY", Auto: manners[Credentials].auto, Class: "credentials",
 		Count: 1, New: 1, Open: 1, Since: noon, At: noon, Expires: noon.Add(3 * time.Hour), NextTry: noon.Add(time.Minute),
 		Sources: []string{"stripe-eu"}, SampleEventID: "ev_1", SampleTopic: "orders/create",
 	}}
@@ -227,6 +227,33 @@ func TestTrackerSignal(t *testing.T) {
 	if len(over) != 1 || over[0].State != Resolved || over[0].Lasted != 10*time.Minute || over[0].Count != 2 || over[0].Open != 0 ||
 		!over[0].Expires.Equal(over[0].At) || !cmp.Equal(over[0].Sources, []string{"stripe-eu", "stripe-us"}) || !over[0].NextTry.IsZero() {
 		t.Errorf("recovery: %+v", over)
+	}
+}
+
+// What the API of a provider refuses is not told as if ERPNext had: title,
+// likely cause and fix send nobody to the wrong system.
+func TestAProvidersRefusalNamesTheProvider(t *testing.T) {
+	for name, proper := range map[string]string{"stripe": "Stripe", "paypal": "PayPal", "shopify": "Shopify"} {
+		for kind := range likelyAtProvider {
+			for _, r := range []Report{failed("a", kind, 0), dead("a", kind, 0), late(failed("a", kind, 0))} {
+				r = provider(r, name)
+				at, bad := newTracker(time.Minute).sort(r)
+				if !bad {
+					continue
+				}
+				headline, cause, fix := words(at, manners[at], r)
+				if text := headline + cause + fix; strings.Contains(text, "ERPNext") || strings.Contains(text, "role") || cause == likely[kind] {
+					t.Errorf("%s %s as %s: %q, %q, %q", name, kind, at, headline, cause, fix)
+				}
+				if (at == Rights || at == Credentials || at == ProviderDown) && !strings.Contains(headline, proper) {
+					t.Errorf("%s %s: the title %q does not name it", name, kind, headline)
+				}
+			}
+		}
+	}
+	r := failed("a", fault.Rights, 0)
+	if headline, cause, _ := words(Rights, manners[Rights], r); headline != "The ERPNext user lacks a right" || cause != likely[fault.Rights] {
+		t.Errorf("ERPNext's own refusal: %q, %q", headline, cause)
 	}
 }
 
