@@ -203,7 +203,7 @@ func (t *tracker) sort(r Report) (Kind, bool) {
 	switch {
 	case r.Outcome.State == event.Done && ofPrivacy(r):
 		return Privacy, true
-	case r.Outcome.State == event.Done && k == fault.Waiting:
+	case r.Outcome.State == event.Done && k == fault.Waiting && r.Fault.Op == "posting.payment":
 		return OnAccount, true
 	case r.Outcome.State == event.Done:
 		return Attention, true
@@ -341,6 +341,9 @@ func key(kind Kind, r Report) string {
 func words(kind Kind, m manner, r Report) (headline, cause, fix string) {
 	side := "ERPNext"
 	headline, cause, fix = m.title, likely[r.Fault.Kind], m.fix
+	if kind == Attention { // nothing failed: what it is about is the whole of it
+		cause = ""
+	}
 	if ofProvider(r) {
 		side = cmp.Or(providerNames[r.Event.Provider], r.Event.Provider)
 		if text, ok := likelyAtProvider[r.Fault.Kind]; ok {

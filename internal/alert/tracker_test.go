@@ -99,6 +99,9 @@ func TestTracker(t *testing.T) {
 	waiting.Outcome.Result, waiting.Outcome.Free = "waiting", true
 	account := failed("a", fault.Waiting, 0)
 	account.Outcome = event.Outcome{State: event.Done, Result: "done"}
+	dispute := account
+	dispute.Fault = fault.New(fault.Waiting, "posting.dispute", "a payment is disputed")
+	account.Fault = fault.New(fault.Waiting, "posting.payment", "booked on account")
 	odd := account
 	odd.Fault = fault.New(fault.Internal, "posting.order", "rounded")
 	rights := func(n int, at time.Duration) Report { return failed("a", fault.Rights, at) }
@@ -159,6 +162,7 @@ func TestTracker(t *testing.T) {
 		{"a payment without its order is noted, and no recovery told", time.Hour,
 			[]Report{account},
 			[]string{"0s payment_without_order firing 1"}},
+		{"a dispute is no payment without its order", time.Hour, []Report{dispute}, []string{"0s attention firing 1"}},
 		{"another warning", time.Hour, []Report{odd}, []string{"0s attention firing 1"}},
 		{"waiting is normal", 2 * time.Hour, []Report{waiting}, nil},
 		{"a retry is normal", 2 * time.Hour, []Report{failed("a", fault.Contention, 0), failed("b", fault.Internal, 0)}, nil},
