@@ -100,7 +100,7 @@ func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON
 // load reads the configuration; its problems are the caller's to mend.
 func load() (config.Config, error) {
 	cfg, err := config.Load()
-	if err = errors.Join(err, app.CheckFields(cfg.Sheet)); err != nil {
+	if err = errors.Join(err, app.CheckMore(cfg)); err != nil {
 		return cfg, usage(fmt.Errorf("the configuration is not good:\n%w", err))
 	}
 	return cfg, nil

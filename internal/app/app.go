@@ -109,7 +109,7 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 }
 
 func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
-	if err := CheckFields(cfg.Sheet); err != nil {
+	if err := CheckMore(cfg); err != nil {
 		return err
 	}
 	reg := prometheus.NewRegistry()

@@ -21,7 +21,7 @@ import (
 // source, or as JSON that and the problems. loaded is the error of config.Load;
 // what comes back holds every problem.
 func Check(cfg config.Config, loaded error, out io.Writer, asJSON bool) error {
-	err := errors.Join(loaded, CheckFields(cfg.Sheet))
+	err := errors.Join(loaded, CheckMore(cfg))
 	if asJSON {
 		return errors.Join(printCheck(out, cfg, err), badConfiguration(err))
 	}

@@ -82,27 +82,29 @@ type OAuth struct {
 
 // Shopify holds the secrets of one shop; it is off without any.
 type Shopify struct {
-	Secrets  []Secret
-	APIToken Secret // of the Admin API
-	APIURL   string // the shop's address
+	Secrets      []Secret
+	APIToken     Secret // of the Admin API
+	APITokenFile string // where it stands; "" = in the environment
+	APIURL       string // the shop's address
 }
 
-// Stripe holds the signing secrets of one endpoint; it is off without any. The
-// API key is taken and checked, but nothing is asked of Stripe's API yet.
+// Stripe holds the signing secrets of one endpoint; it is off without any.
 type Stripe struct {
-	Secrets []Secret
-	APIKey  Secret
-	APIURL  string // overrides Stripe's, for tests
+	Secrets    []Secret
+	APIKey     Secret
+	APIKeyFile string // where it stands; "" = in the environment
+	APIURL     string // overrides Stripe's, for tests
 }
 
 // PayPal is one webhook of one REST app; it is off without a webhook id.
 type PayPal struct {
-	WebhookID    string
-	ClientID     string
-	ClientSecret Secret
-	Mode         string // "live" or "sandbox"
-	APIURL       string // overrides the mode's, for tests
-	Roots        []byte // PEM: extra trust anchors and intermediates
+	WebhookID        string
+	ClientID         string
+	ClientSecret     Secret
+	ClientSecretFile string // where it stands; "" = in the environment
+	Mode             string // "live" or "sandbox"
+	APIURL           string // overrides the mode's, for tests
+	Roots            []byte // PEM: extra trust anchors and intermediates
 }
 
 // Load reads the environment and the sheet it names. Everything that is wrong
@@ -159,21 +161,21 @@ func (p *parser) parse(e environment) Config {
 		},
 		Shopify: Shopify{
 			Secrets:  p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile}),
-			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}),
-			APIURL:   p.baseURL("SHOPIFY_API_URL", e.ShopifyApiURL),
+			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}), APITokenFile: e.ShopifyAPITokenFile,
+			APIURL: p.baseURL("SHOPIFY_API_URL", e.ShopifyApiURL),
 		},
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
-			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
-			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeApiURL),
+			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}), APIKeyFile: e.StripeAPIKeyFile,
+			APIURL: p.baseURL("STRIPE_API_URL", e.StripeApiURL),
 		},
 		PayPal: PayPal{
 			WebhookID:    e.PaypalWebhookID,
 			ClientID:     e.PaypalClientID,
-			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}),
-			Mode:         p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
-			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
-			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
+			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}), ClientSecretFile: e.PaypalClientSecretFile,
+			Mode:   p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
+			APIURL: p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
+			Roots:  p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
 		},
 		BodyKeys:        p.bodyKeys(SecretSource{"BODY_KEYS", e.BodyKeys, e.BodyKeysFile}),
 		PrivacyDir:      e.PrivacyDir,
