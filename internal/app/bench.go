@@ -30,9 +30,12 @@ type BenchOptions struct {
 // Bench measures the intake (a signature verified, then a durable commit) on
 // this machine, beside an append-only log with shared fsync in the same run.
 func Bench(ctx context.Context, out io.Writer, o BenchOptions) error {
+	if o.Clients < 1 || o.Size < 1 || o.Time <= 0 {
+		return usagef("--clients and --size are at least 1, and --time is longer than nothing")
+	}
 	dir, err := os.MkdirTemp(o.Dir, "ledgerhook-bench-")
 	if err != nil {
-		return err
+		return usagef("--dir: %v", err)
 	}
 	result, err := bench(ctx, dir, o)
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {

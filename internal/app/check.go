@@ -131,13 +131,19 @@ func Healthcheck(ctx context.Context, addr string) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return fmt.Errorf("healthcheck: %w", noService(err, "LEDGERHOOK_ADDR"))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("healthcheck: the service is not ready: %s", resp.Status)
 	}
 	return nil
+}
+
+// noService says what to look at when a service was not reached; where is what
+// names its address.
+func noService(err error, where string) error {
+	return fmt.Errorf("%w: is the service running, and does %s name its address?", err, where)
 }
 
 // local turns a listen address into one to call on this machine.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -39,6 +41,9 @@ type InboxTool struct {
 
 // OpenInboxTool opens the configured inbox; a service may be running on it.
 func OpenInboxTool(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) (*InboxTool, error) {
+	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no inbox at %s: the service has not run yet, or its LEDGERHOOK_DATABASE_URL is another one than this", cfg.DatabasePath)
+	}
 	db, err := OpenInbox(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
 	defer site.Close()
 	l, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return err
+		return usagef("--addr: %v", err)
 	}
 	server := &http.Server{Handler: site, ReadHeaderTimeout: headerTimeout}
 	fmt.Fprintf(out, "in-memory ERPNext %d on http://%s (seed %d)\n", o.Version, l.Addr(), site.Seed())

@@ -109,12 +109,17 @@ type PayPal struct {
 
 // Load reads the environment and the sheet it names. Everything that is wrong
 // comes back in one error; what comes with it is of no use but to look for more.
-func Load() (Config, error) {
+func Load() (Config, error) { return load(&parser{}) }
+
+// LoadSite is Load for what is done with ERPNext before the first webhook: no
+// provider needs to be configured yet, nor the sheet to be written.
+func LoadSite() (Config, error) { return load(&parser{early: true}) }
+
+func load(p *parser) (Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
 		return Config{}, err
 	}
-	p := &parser{}
 	cfg := p.parse(env)
 	cfg.sheetSenders = p.sheetSenders(cfg)
 	p.checkGateways(cfg)
@@ -129,6 +134,7 @@ func Load() (Config, error) {
 type parser struct {
 	problems []error
 	badSheet bool // then its sources are not looked into
+	early    bool // ERPNext alone is asked
 }
 
 func (p *parser) fail(name, format string, args ...any) {
@@ -137,8 +143,8 @@ func (p *parser) fail(name, format string, args ...any) {
 
 func (p *parser) parse(e environment) Config {
 	return Config{
-		Addr:          e.Addr,
-		OperatorAddr:  e.OperatorAddr,
+		Addr:          p.address("ADDR", e.Addr, ":8080"),
+		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr, "127.0.0.1:9090"),
 		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
 		DatabasePath:  p.database(e.DatabaseURL),
 		Sheet:         p.sheet(e.Sheet),
@@ -269,6 +275,14 @@ func (p *parser) baseURL(name, text string) string {
 	return strings.TrimRight(text, "/")
 }
 
+// address is where to listen.
+func (p *parser) address(name, text, like string) string {
+	if _, _, err := net.SplitHostPort(text); err != nil {
+		p.fail(name, "not an address to listen on: write it like %s", like)
+	}
+	return text
+}
+
 func (p *parser) number(name, text string, low, high int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < low || n > high {
@@ -395,7 +409,7 @@ func (p *parser) senders(text string) map[string][]netip.Prefix {
 
 // checkProviders holds the rule that nothing starts without a secret to verify with.
 func (p *parser) checkProviders(c Config) {
-	if len(c.Senders()) == 0 && !p.badSheet {
+	if len(c.Senders()) == 0 && !p.badSheet && !p.early {
 		p.problems = append(p.problems, fmt.Errorf(
 			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID, or name a source in the mapping sheet", prefix))
 	}
@@ -467,8 +481,7 @@ func (p *parser) checkOperator(c Config) {
 	}
 	host, _, err := net.SplitHostPort(c.OperatorAddr)
 	if err != nil {
-		p.fail("OPERATOR_ADDR", "write it like 127.0.0.1:9090")
-		return
+		return // told already
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
 		p.fail("OPERATOR_TOKEN", "is needed when the operator listener is not on loopback")
