@@ -6,11 +6,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +44,7 @@ func Send(ctx context.Context, cfg config.Config, out io.Writer, o SendOptions) 
 	case o.Source == sourcePayPal:
 		return usagef("only PayPal can sign PayPal's events: resend one from the dashboard (Apps & Credentials, your app, Webhook events)")
 	case !ok:
-		return usagef("the source %q is not configured, only %s", o.Source, strings.Join(slices.Sorted(maps.Keys(sources)), ", "))
+		return usagef("the source %q is not configured, only %s", o.Source, strings.Join(names(sources), ", "))
 	}
 	sample, err := sampleFor(o)
 	if err != nil {
