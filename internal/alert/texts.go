@@ -162,7 +162,7 @@ var likelyAtProvider = map[fault.Kind]string{
 // fixesAtProvider are for failures of a provider's API that bring no hint.
 var fixesAtProvider = map[Kind]string{
 	DeadLetter:  "Remove the cause at the provider (`server doctor` asks its API), then replay.",
-	Credentials: "Set a valid key of the provider's account that sends the webhooks; `server doctor` checks it.",
+	Credentials: "Set a valid key of the account that sends the webhooks (one in a file is read again without a restart); `server doctor` checks it.",
 	Rights:      "Give the key or its app the permission at the provider; `server doctor` asks for each.",
 	Stuck:       "Look at the event's attempts, and at the provider's status page; `server doctor` asks its API.",
 }

@@ -234,6 +234,19 @@ func TestTrackerSignal(t *testing.T) {
 	}
 }
 
+// What was booked and needs a look did not fail: the usual reason of its class of
+// failure would mislead.
+func TestWhatWasBookedHasNoCauseOfAFailure(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Mismatch, fault.Waiting, fault.Rejected} {
+		r := done("a", 0)
+		r.Fault = &fault.Error{Kind: kind, Op: "posting.dispute", Cause: "a payment is disputed", Hint: "answer it"}
+		got := newTracker(time.Minute).attempted(r)
+		if len(got) != 1 || got[0].Kind != Attention || got[0].Likely != "" || got[0].Fix != "answer it" {
+			t.Errorf("%s: %+v", kind, got)
+		}
+	}
+}
+
 // What the API of a provider refuses is not told as if ERPNext had: title,
 // likely cause and fix send nobody to the wrong system.
 func TestAProvidersRefusalNamesTheProvider(t *testing.T) {
