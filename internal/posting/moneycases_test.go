@@ -304,6 +304,8 @@ func TestAConversionIsWaitedFor(t *testing.T) {
 			}
 		case f == nil || f.Kind != tt.want:
 			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		case f.Kind == fault.Waiting && (f.RetryAfter <= 0 || f.RetryAfter > tt.wait):
+			t.Errorf("%s: asked again in %v, want within %v", tt.name, f.RetryAfter, tt.wait)
 		case f.Kind == fault.Waiting:
 			s := settled("txn", amount("6.50 USD"), amount("0.30 USD"))
 			only := pay

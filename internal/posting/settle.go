@@ -43,7 +43,8 @@ func (w *paymentWork) settle(ctx context.Context, received time.Time) error {
 			return &fault.Error{
 				Kind: fault.Waiting, Op: "posting.payment", Cause: "the provider has not told the fee yet",
 				Hint:       "nothing to do: the payment is booked when the fee is known, or without it at the deadline",
-				RetryAfter: left, WaitsFor: movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
+				RetryAfter: min(left, w.WaitForFee), // the provider is asked again, should no event come
+				WaitsFor:   movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
 			}
 		}
 	}
