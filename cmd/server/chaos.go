@@ -79,9 +79,6 @@ func runOverload(ctx context.Context, cmd *cli.Command) error {
 }
 
 func runChaos(ctx context.Context, cmd *cli.Command) error {
-	if err := tooMany(cmd); err != nil { // a subcommand that is not
-		return usage(err)
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return err

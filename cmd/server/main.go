@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +73,7 @@ func exitCode(err error) int {
 }
 
 func root() *cli.Command {
-	return strict(&cli.Command{
+	program := &cli.Command{
 		Name:                  "server",
 		Usage:                 "webhooks of Shopify, Stripe and PayPal become ERPNext documents",
 		Version:               app.Version(),
@@ -90,39 +91,31 @@ func root() *cli.Command {
 			{Name: "healthcheck", Usage: "exit 0 when the service on this machine is ready", Action: healthcheck, OnUsageError: onUsageError},
 			versionCommand(),
 		},
-	})
+	}
+	for _, command := range program.Commands {
+		strict(command)
+	}
+	return program
+}
+
+// strict has a command, and those below it, refuse an argument too many: who
+// writes "migrate 3" or "events replay A B" means something by it, and it is not
+// what the command does without.
+func strict(command *cli.Command) {
+	takes, action := len(strings.Fields(command.ArgsUsage)), command.Action
+	command.Action = func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Len() > takes {
+			return usage(fmt.Errorf("%s does not know what %q is for (%s --help says what it takes)", cmd.FullName(), cmd.Args().Get(takes), cmd.FullName()))
+		}
+		return action(ctx, cmd)
+	}
+	for _, below := range command.Commands {
+		strict(below)
+	}
 }
 
 func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
 	return usage(fmt.Errorf("%w (%s --help lists what it takes)", err, cmd.FullName()))
-}
-
-// strict makes every command refuse arguments that it would pass over: who names
-// a sheet to check, or two events to replay, must not believe that it was done.
-func strict(cmd *cli.Command) *cli.Command {
-	for _, sub := range cmd.Commands {
-		strict(sub)
-	}
-	if action := cmd.Action; action != nil && len(cmd.Commands) == 0 {
-		cmd.Action = func(ctx context.Context, cmd *cli.Command) error {
-			if err := tooMany(cmd); err != nil {
-				return usage(err)
-			}
-			return action(ctx, cmd)
-		}
-	}
-	return cmd
-}
-
-func tooMany(cmd *cli.Command) error {
-	takes, most := "no argument", 0
-	if cmd.ArgsUsage != "" {
-		takes, most = "one argument, "+cmd.ArgsUsage, 1
-	}
-	if cmd.Args().Len() <= most {
-		return nil
-	}
-	return fmt.Errorf("%s takes %s: leave %q out (--help lists what it takes)", cmd.FullName(), takes, cmd.Args().Get(most))
 }
 
 func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
@@ -134,7 +127,7 @@ func load() (config.Config, error) { return checked(config.Load()) }
 func loadSite() (config.Config, error) { return checked(config.LoadSite()) }
 
 func checked(cfg config.Config, err error) (config.Config, error) {
-	if err = errors.Join(err, app.CheckMore(cfg)); err != nil {
+	if err = app.Problems(cfg, err); err != nil {
 		return cfg, usage(fmt.Errorf("the configuration is not good:\n%w", err))
 	}
 	return cfg, nil

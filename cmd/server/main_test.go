@@ -49,8 +49,8 @@ func TestExitCodes(t *testing.T) {
 		"events nonsense": exitUsage, "events list --limit x": exitUsage, "events show": exitUsage, "events replay": exitUsage, "events replay a b": exitUsage,
 		"events dismiss": exitUsage, "status": exitUnwell, "events show abcdef": exitUnwell, "healthcheck": exitUnwell, "healthcheck here": exitUsage,
 		"doctor": exitUnwell, "doctor --json": exitUnwell, "setup": exitUsage, "init --out -": exitUnwell, "send": exitUsage, "send nosuch": exitUsage,
-		"send shopify": exitUnwell, "send shopify --count x": exitUsage, "bench --clients 0": exitUsage, "bench --dir /nonexistent": exitUsage, "demo now": exitUsage,
-		"sandbox --addr nonsense": exitUsage, "sandbox --version 3": exitUsage, "privacy": exitUsage, "privacy find ann@example.com": exitUsage, "privacy erase x": exitUsage,
+		"send shopify": exitUnwell, "send shopify --count x": exitUsage, "bench --clients 0": exitUsage, "demo now": exitUsage,
+		"sandbox --version 3": exitUsage, "privacy": exitUsage, "privacy find ann@example.com": exitUsage, "privacy erase x": exitUsage,
 		"migrate --to 99": exitUsage, "migrate up": exitUsage, "pause a b": exitUsage, "chaos nonsense": exitUsage,
 	} {
 		t.Setenv("LEDGERHOOK_DATABASE_URL", "sqlite:"+t.TempDir()+"/none.db")

@@ -110,7 +110,7 @@ func (a *App) onStop(name string, stop func(context.Context) error) {
 }
 
 func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
-	if err := CheckMore(cfg); err != nil {
+	if err := CheckFields(cfg.Sheet); err != nil {
 		return err
 	}
 	reg := prometheus.NewRegistry()

@@ -27,15 +27,22 @@ type BenchOptions struct {
 	JSON    bool
 }
 
+// Less than this measures nothing: a body names its order, and a round has to
+// see a commit.
+const (
+	leastBody = 64
+	leastTime = 100 * time.Millisecond
+)
+
 // Bench measures the intake (a signature verified, then a durable commit) on
 // this machine, beside an append-only log with shared fsync in the same run.
 func Bench(ctx context.Context, out io.Writer, o BenchOptions) error {
-	if o.Clients < 1 || o.Size < 1 || o.Time <= 0 {
-		return usagef("--clients and --size are at least 1, and --time is longer than nothing")
+	if o.Clients < 1 || o.Size < leastBody || o.Time < leastTime {
+		return usagef("--clients is at least 1, --size at least %d bytes, --time at least %s", leastBody, leastTime)
 	}
 	dir, err := os.MkdirTemp(o.Dir, "ledgerhook-bench-")
 	if err != nil {
-		return usagef("--dir: %v", err)
+		return err
 	}
 	result, err := bench(ctx, dir, o)
 	if err = errors.Join(err, os.RemoveAll(dir)); err != nil {

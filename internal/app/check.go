@@ -16,12 +16,23 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 )
 
+// Problems are all that is wrong with a configuration: what config.Load found
+// (loaded), what is wrong with the sheet's expressions, live and test mixed, and,
+// when the rest is good, what is wrong with what the sources are made of.
+func Problems(cfg config.Config, loaded error) error {
+	if err := errors.Join(loaded, CheckFields(cfg.Sheet), checkModes(cfg)); err != nil {
+		return err
+	}
+	_, err := openSources(cfg, nil)
+	return err
+}
+
 // Check looks at the whole configuration without network: the environment, the
 // mapping sheet and its expressions. It prints what is effective for each
 // source, or as JSON that and the problems. loaded is the error of config.Load;
 // what comes back holds every problem.
 func Check(cfg config.Config, loaded error, out io.Writer, asJSON bool) error {
-	err := errors.Join(loaded, CheckMore(cfg))
+	err := Problems(cfg, loaded)
 	if asJSON {
 		return errors.Join(printCheck(out, cfg, err), badConfiguration(err))
 	}

@@ -12,12 +12,6 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/source/stripe"
 )
 
-// CheckMore looks at what config alone cannot judge: the sheet's expressions, and
-// whether live and test are mixed. It needs no network, and reports every problem.
-func CheckMore(cfg config.Config) error {
-	return errors.Join(CheckFields(cfg.Sheet), checkModes(cfg))
-}
-
 // checkModes finds keys and addresses of one of a provider's worlds in a source
 // that is said to be of the other.
 func checkModes(cfg config.Config) error {

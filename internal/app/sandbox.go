@@ -23,6 +23,9 @@ type SandboxOptions struct {
 
 // ServeSandbox serves an in-memory ERPNext until ctx ends.
 func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
+	if (o.Key == "") != (o.Secret == "") {
+		return usagef("--key and --secret go together")
+	}
 	faults, err := sandbox.ParseFaults(o.Fault)
 	if err != nil {
 		return usagef("--fault: %v", err)
@@ -42,7 +45,7 @@ func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
 	defer site.Close()
 	l, err := net.Listen("tcp", o.Addr)
 	if err != nil {
-		return usagef("--addr: %v", err)
+		return err
 	}
 	server := &http.Server{Handler: site, ReadHeaderTimeout: headerTimeout}
 	fmt.Fprintf(out, "in-memory ERPNext %d on http://%s (seed %d)\n", o.Version, l.Addr(), site.Seed())

@@ -143,8 +143,8 @@ func (p *parser) fail(name, format string, args ...any) {
 
 func (p *parser) parse(e environment) Config {
 	return Config{
-		Addr:          p.address("ADDR", e.Addr, ":8080"),
-		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr, "127.0.0.1:9090"),
+		Addr:          p.address("ADDR", e.Addr),
+		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr),
 		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
 		DatabasePath:  p.database(e.DatabaseURL),
 		Sheet:         p.sheet(e.Sheet),
@@ -260,6 +260,20 @@ func (p *parser) database(text string) string {
 	return path
 }
 
+// address reads where a listener listens. An empty one would be a port that the
+// system chooses, on every network.
+func (p *parser) address(name, text string) string {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil && port != "" {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		p.fail(name, "not an address: write it like :8080 or 127.0.0.1:8080")
+		return ""
+	}
+	return text
+}
+
 func (p *parser) baseURL(name, text string) string {
 	if text == "" {
 		return ""
@@ -273,14 +287,6 @@ func (p *parser) baseURL(name, text string) string {
 		p.fail(name, "leave user and password out of the URL")
 	}
 	return strings.TrimRight(text, "/")
-}
-
-// address is where to listen.
-func (p *parser) address(name, text, like string) string {
-	if _, _, err := net.SplitHostPort(text); err != nil {
-		p.fail(name, "not an address to listen on: write it like %s", like)
-	}
-	return text
 }
 
 func (p *parser) number(name, text string, low, high int) int {
@@ -476,12 +482,15 @@ func (e ERPNext) waysToSignIn() int {
 // checkOperator refuses to show other people's data to everybody who reaches
 // the operator listener.
 func (p *parser) checkOperator(c Config) {
+	host, port, err := net.SplitHostPort(c.OperatorAddr)
+	if err != nil {
+		return // address has said so
+	}
+	if c.OperatorAddr == c.Addr && port != "0" {
+		p.fail("OPERATOR_ADDR", "is that of the public listener: give each its own")
+	}
 	if c.OperatorToken != "" {
 		return
-	}
-	host, _, err := net.SplitHostPort(c.OperatorAddr)
-	if err != nil {
-		return // told already
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {
 		p.fail("OPERATOR_TOKEN", "is needed when the operator listener is not on loopback")
