@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +73,7 @@ func exitCode(err error) int {
 }
 
 func root() *cli.Command {
-	return &cli.Command{
+	program := &cli.Command{
 		Name:                  "server",
 		Usage:                 "webhooks of Shopify, Stripe and PayPal become ERPNext documents",
 		Version:               app.Version(),
@@ -91,16 +92,42 @@ func root() *cli.Command {
 			versionCommand(),
 		},
 	}
+	for _, command := range program.Commands {
+		strict(command)
+	}
+	return program
 }
 
-func onUsageError(_ context.Context, _ *cli.Command, err error, _ bool) error { return usage(err) }
+// strict has a command, and those below it, refuse an argument too many: who
+// writes "migrate 3" or "events replay A B" means something by it, and it is not
+// what the command does without.
+func strict(command *cli.Command) {
+	takes, action := len(strings.Fields(command.ArgsUsage)), command.Action
+	command.Action = func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Len() > takes {
+			return usage(fmt.Errorf("%s does not know what %q is for (%s --help says what it takes)", cmd.FullName(), cmd.Args().Get(takes), cmd.FullName()))
+		}
+		return action(ctx, cmd)
+	}
+	for _, below := range command.Commands {
+		strict(below)
+	}
+}
+
+func onUsageError(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+	return usage(fmt.Errorf("%w (%s --help lists what it takes)", err, cmd.FullName()))
+}
 
 func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print JSON"} }
 
 // load reads the configuration; its problems are the caller's to mend.
-func load() (config.Config, error) {
-	cfg, err := config.Load()
-	if err = errors.Join(err, app.CheckFields(cfg.Sheet)); err != nil {
+func load() (config.Config, error) { return checked(config.Load()) }
+
+// loadSite reads what is needed before the first webhook: ERPNext's part.
+func loadSite() (config.Config, error) { return checked(config.LoadSite()) }
+
+func checked(cfg config.Config, err error) (config.Config, error) {
+	if err = app.Problems(cfg, err); err != nil {
 		return cfg, usage(fmt.Errorf("the configuration is not good:\n%w", err))
 	}
 	return cfg, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"regexp"
@@ -33,6 +34,39 @@ func TestCommands(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"answers": answers, "eventually": eventually},
 	})
+}
+
+// TestExitCodes holds what scripts rely on: 1 when the thing asked about is not
+// well, 2 when the question or the configuration is wrong.
+func TestExitCodes(t *testing.T) {
+	for name, value := range map[string]string{
+		"ERPNEXT_URL": "http://127.0.0.1:1", "ERPNEXT_API_KEY": "k", "ERPNEXT_API_SECRET": "s", "SHOPIFY_SECRETS": "x", "ADDR": "127.0.0.1:1",
+	} {
+		t.Setenv("LEDGERHOOK_"+name, value)
+	}
+	for line, want := range map[string]int{
+		"version": 0, "check": 0, "nonsense": exitUsage, "check other.yaml": exitUsage, "check --nonsense": exitUsage, "events": exitUsage,
+		"events nonsense": exitUsage, "events list --limit x": exitUsage, "events show": exitUsage, "events replay": exitUsage, "events replay a b": exitUsage,
+		"events dismiss": exitUsage, "status": exitUnwell, "events show abcdef": exitUnwell, "healthcheck": exitUnwell, "healthcheck here": exitUsage,
+		"doctor": exitUnwell, "doctor --json": exitUnwell, "setup": exitUsage, "init --out -": exitUnwell, "send": exitUsage, "send nosuch": exitUsage,
+		"send shopify": exitUnwell, "send shopify --count x": exitUsage, "bench --clients 0": exitUsage, "demo now": exitUsage,
+		"sandbox --version 3": exitUsage, "privacy": exitUsage, "privacy find ann@example.com": exitUsage, "privacy erase x": exitUsage,
+		"migrate --to 99": exitUsage, "migrate up": exitUsage, "pause a b": exitUsage, "chaos nonsense": exitUsage,
+	} {
+		t.Setenv("LEDGERHOOK_DATABASE_URL", "sqlite:"+t.TempDir()+"/none.db")
+		command, code := root(), 0
+		command.Writer, command.ErrWriter = io.Discard, io.Discard
+		err := command.Run(t.Context(), append([]string{"server"}, strings.Fields(line)...))
+		if err != nil {
+			code = exitCode(err)
+		}
+		if code != want {
+			t.Errorf("server %s: exit code %d, %v; want %d", line, code, err, want)
+		}
+		if err != nil && len(err.Error()) < 25 {
+			t.Errorf("server %s says %q, and not what to do", line, err)
+		}
+	}
 }
 
 // The first signal asks for a stop, the second does not wait for it.

@@ -11,7 +11,7 @@ func setupCommand() *cli.Command {
 	return &cli.Command{
 		Name: "setup", Usage: "make the unique key fields in ERPNext; safe to repeat", OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := load()
+			cfg, err := loadSite()
 			if err != nil {
 				return err
 			}
@@ -38,7 +38,7 @@ func initCommand() *cli.Command {
 		Name: "init", Usage: "ask ERPNext and write a mapping sheet", OnUsageError: onUsageError,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "out", Value: "ledgerhook.yaml", Usage: "file to write; never overwritten; - prints"}},
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			cfg, err := load()
+			cfg, err := loadSite()
 			if err != nil {
 				return err
 			}

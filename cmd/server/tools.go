@@ -101,9 +101,9 @@ func benchCommand() *cli.Command {
 		},
 		OnUsageError: onUsageError,
 		Action: func(ctx context.Context, cmd *cli.Command) error {
-			return app.Bench(ctx, cmd.Root().Writer, app.BenchOptions{
+			return usageOr(app.Bench(ctx, cmd.Root().Writer, app.BenchOptions{
 				Dir: cmd.String("dir"), Time: cmd.Duration("time"), Clients: cmd.Int("clients"), Size: cmd.Int("size"), JSON: cmd.Bool("json"),
-			})
+			}))
 		},
 	}
 }

@@ -22,7 +22,7 @@ const (
 	SiteDown     Kind = "erpnext_down"          // the whole site fails
 	ProviderDown Kind = "provider_down"         // a sender's own API fails
 	Credentials  Kind = "credentials"           // a key is refused
-	Rights       Kind = "rights"                // our ERPNext user may not do something
+	Rights       Kind = "rights"                // our user in ERPNext, or our key at a provider, may not do something
 	Mismatch     Kind = "total_mismatch"        // ERPNext's total differs from the shop's
 	Forgery      Kind = "possible_forgery"      // a webhook that its provider contradicts
 	OnAccount    Kind = "payment_without_order" // booked, but on account

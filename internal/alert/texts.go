@@ -146,6 +146,30 @@ var likely = map[fault.Kind]string{
 	fault.Forgery:     "A stolen secret or a replayed message; rarely, the provider corrected its record.",
 }
 
+// likelyAtProvider are the usual reasons where the API of the sender of the
+// webhook failed, and not ERPNext.
+var likelyAtProvider = map[fault.Kind]string{
+	fault.Network:     "The provider's API is down, or the way from here to it is closed.",
+	fault.Timeout:     "The provider's API is overloaded, or the way to it is slow.",
+	fault.Unavailable: "The provider has an outage, or something between answers in its place.",
+	fault.RateLimited: "The provider's request limit is reached, perhaps by another program with the same key.",
+	fault.Credentials: "The key was revoked or replaced at the provider, or belongs to another account or mode.",
+	fault.Rights:      "The key is a restricted one, or a permission was taken from it or from its app at the provider.",
+	fault.Missing:     "The key belongs to another account or mode than the webhook, or the provider does not know the object yet.",
+	fault.BadRequest:  "A bug of this service, or an API of the provider that has changed.",
+}
+
+// fixesAtProvider are for failures of a provider's API that bring no hint.
+var fixesAtProvider = map[Kind]string{
+	DeadLetter:  "Remove the cause at the provider (`server doctor` asks its API), then replay.",
+	Credentials: "Set a valid key of the account that sends the webhooks (one in a file is read again without a restart); `server doctor` checks it.",
+	Rights:      "Give the key or its app the permission at the provider; `server doctor` asks for each.",
+	Stuck:       "Look at the event's attempts, and at the provider's status page; `server doctor` asks its API.",
+}
+
+// providerNames are how people write the names of providers.
+var providerNames = map[string]string{"shopify": "Shopify", "stripe": "Stripe", "paypal": "PayPal"}
+
 // what is the operation and its normalised cause.
 func what(f *fault.Error) string {
 	cause := cmp.Or(f.Cause, f.Kind.String())

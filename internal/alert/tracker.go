@@ -64,9 +64,7 @@ func (t *tracker) attempted(r Report) []Signal {
 	g := t.group(key(kind, r), kind, r.At)
 	g.site = site
 	g.What, g.Class = what(r.Fault), r.Fault.Kind.String()
-	g.Likely = likely[r.Fault.Kind]
-	g.Fix = cmp.Or(r.Fault.Hint, g.manner.fix)
-	g.Title = title(kind, r)
+	g.Title, g.Likely, g.Fix = words(kind, g.manner, r)
 	g.SampleEventID, g.SampleTopic = r.Event.ID, r.Event.Topic
 	g.NextTry = time.Time{}
 	if r.Outcome.State == event.Pending {
@@ -205,7 +203,7 @@ func (t *tracker) sort(r Report) (Kind, bool) {
 	switch {
 	case r.Outcome.State == event.Done && ofPrivacy(r):
 		return Privacy, true
-	case r.Outcome.State == event.Done && k == fault.Waiting:
+	case r.Outcome.State == event.Done && k == fault.Waiting && r.Fault.Op == "posting.payment":
 		return OnAccount, true
 	case r.Outcome.State == event.Done:
 		return Attention, true
@@ -337,20 +335,30 @@ func key(kind Kind, r Report) string {
 	}
 }
 
-// title names the side that fails where the kind alone does not.
-func title(kind Kind, r Report) string {
+// words are the title, the likely cause and the fix of a failed attempt. They
+// name the side that failed: a right that lacks at Stripe is not looked for in
+// ERPNext.
+func words(kind Kind, m manner, r Report) (headline, cause, fix string) {
 	side := "ERPNext"
+	headline, cause, fix = m.title, likely[r.Fault.Kind], m.fix
+	if kind == Attention { // nothing failed: what it is about is the whole of it
+		cause = ""
+	}
 	if ofProvider(r) {
-		side = r.Event.Provider
+		side = cmp.Or(providerNames[r.Event.Provider], r.Event.Provider)
+		if text, ok := likelyAtProvider[r.Fault.Kind]; ok {
+			cause, fix = text, cmp.Or(fixesAtProvider[kind], fix)
+		}
 	}
-	switch kind {
-	case ProviderDown:
-		return "The API of " + side + " does not answer"
-	case Credentials:
-		return side + " refuses our key"
-	default:
-		return manners[kind].title
+	switch {
+	case kind == ProviderDown:
+		headline = "The API of " + side + " does not answer"
+	case kind == Credentials:
+		headline = side + " refuses our key"
+	case kind == Rights && ofProvider(r):
+		headline = "The key for the API of " + side + " lacks a right"
 	}
+	return headline, cause, cmp.Or(r.Fault.Hint, fix)
 }
 
 // ofProvider reports whether the sender's own API failed: such operations are

@@ -99,6 +99,9 @@ func TestTracker(t *testing.T) {
 	waiting.Outcome.Result, waiting.Outcome.Free = "waiting", true
 	account := failed("a", fault.Waiting, 0)
 	account.Outcome = event.Outcome{State: event.Done, Result: "done"}
+	dispute := account
+	dispute.Fault = fault.New(fault.Waiting, "posting.dispute", "a payment is disputed")
+	account.Fault = fault.New(fault.Waiting, "posting.payment", "booked on account")
 	odd := account
 	odd.Fault = fault.New(fault.Internal, "posting.order", "rounded")
 	rights := func(n int, at time.Duration) Report { return failed("a", fault.Rights, at) }
@@ -159,6 +162,7 @@ func TestTracker(t *testing.T) {
 		{"a payment without its order is noted, and no recovery told", time.Hour,
 			[]Report{account},
 			[]string{"0s payment_without_order firing 1"}},
+		{"a dispute is no payment without its order", time.Hour, []Report{dispute}, []string{"0s attention firing 1"}},
 		{"another warning", time.Hour, []Report{odd}, []string{"0s attention firing 1"}},
 		{"waiting is normal", 2 * time.Hour, []Report{waiting}, nil},
 		{"a retry is normal", 2 * time.Hour, []Report{failed("a", fault.Contention, 0), failed("b", fault.Internal, 0)}, nil},
@@ -209,8 +213,8 @@ func TestTrackerSignal(t *testing.T) {
 	got := tr.attempted(r)
 	want := []Signal{{
 		Kind: Credentials, State: Firing, Severity: Critical, Group: "credentials|credentials|stripe.get charge: cause of credentials",
-		Title: "stripe refuses our key", What: "stripe.get charge: cause of credentials",
-		Likely: likely[fault.Credentials], Fix: "set LEDGERHOOK_STRIPE_API_KEY", Auto: manners[Credentials].auto, Class: "credentials",
+		Title: "Stripe refuses our key", What: "stripe.get charge: cause of credentials",
+		Likely: likelyAtProvider[fault.Credentials], Fix: "set LEDGERHOOK_STRIPE_API_KEY", Auto: manners[Credentials].auto, Class: "credentials",
 		Count: 1, New: 1, Open: 1, Since: noon, At: noon, Expires: noon.Add(3 * time.Hour), NextTry: noon.Add(time.Minute),
 		Sources: []string{"stripe-eu"}, SampleEventID: "ev_1", SampleTopic: "orders/create",
 	}}
@@ -227,6 +231,46 @@ func TestTrackerSignal(t *testing.T) {
 	if len(over) != 1 || over[0].State != Resolved || over[0].Lasted != 10*time.Minute || over[0].Count != 2 || over[0].Open != 0 ||
 		!over[0].Expires.Equal(over[0].At) || !cmp.Equal(over[0].Sources, []string{"stripe-eu", "stripe-us"}) || !over[0].NextTry.IsZero() {
 		t.Errorf("recovery: %+v", over)
+	}
+}
+
+// What was booked and needs a look did not fail: the usual reason of its class of
+// failure would mislead.
+func TestWhatWasBookedHasNoCauseOfAFailure(t *testing.T) {
+	for _, kind := range []fault.Kind{fault.Mismatch, fault.Waiting, fault.Rejected} {
+		r := done("a", 0)
+		r.Fault = &fault.Error{Kind: kind, Op: "posting.dispute", Cause: "a payment is disputed", Hint: "answer it"}
+		got := newTracker(time.Minute).attempted(r)
+		if len(got) != 1 || got[0].Kind != Attention || got[0].Likely != "" || got[0].Fix != "answer it" {
+			t.Errorf("%s: %+v", kind, got)
+		}
+	}
+}
+
+// What the API of a provider refuses is not told as if ERPNext had: title,
+// likely cause and fix send nobody to the wrong system.
+func TestAProvidersRefusalNamesTheProvider(t *testing.T) {
+	for name, proper := range map[string]string{"stripe": "Stripe", "paypal": "PayPal", "shopify": "Shopify"} {
+		for kind := range likelyAtProvider {
+			for _, r := range []Report{failed("a", kind, 0), dead("a", kind, 0), late(failed("a", kind, 0))} {
+				r = provider(r, name)
+				at, bad := newTracker(time.Minute).sort(r)
+				if !bad {
+					continue
+				}
+				headline, cause, fix := words(at, manners[at], r)
+				if text := headline + cause + fix; strings.Contains(text, "ERPNext") || strings.Contains(text, "role") || cause == likely[kind] {
+					t.Errorf("%s %s as %s: %q, %q, %q", name, kind, at, headline, cause, fix)
+				}
+				if (at == Rights || at == Credentials || at == ProviderDown) && !strings.Contains(headline, proper) {
+					t.Errorf("%s %s: the title %q does not name it", name, kind, headline)
+				}
+			}
+		}
+	}
+	r := failed("a", fault.Rights, 0)
+	if headline, cause, _ := words(Rights, manners[Rights], r); headline != "The ERPNext user lacks a right" || cause != likely[fault.Rights] {
+		t.Errorf("ERPNext's own refusal: %q, %q", headline, cause)
 	}
 }
 

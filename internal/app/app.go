@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
 	"net/netip"
@@ -163,8 +164,11 @@ func (a *App) open(ctx context.Context, cfg config.Config, o Options) error {
 
 func openInbox(ctx context.Context, cfg config.Config, reg prometheus.Registerer, log zerolog.Logger, now func() time.Time) (*sqlite.DB, error) {
 	db, err := sqlite.Open(ctx, sqlite.Options{Path: cfg.DatabasePath, Registerer: reg, Log: log, Keys: cfg.BodyKeys, Now: now})
-	if err != nil {
-		return nil, fmt.Errorf("open inbox: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w: LEDGERHOOK_DATABASE_URL must name a file in a folder that is there and may be written", err)
+	case err != nil:
+		return nil, err
 	}
 	return db, nil
 }

@@ -27,9 +27,19 @@ type BenchOptions struct {
 	JSON    bool
 }
 
+// Less than this measures nothing: a body names its order, and a round has to
+// see a commit.
+const (
+	leastBody = 64
+	leastTime = 100 * time.Millisecond
+)
+
 // Bench measures the intake (a signature verified, then a durable commit) on
 // this machine, beside an append-only log with shared fsync in the same run.
 func Bench(ctx context.Context, out io.Writer, o BenchOptions) error {
+	if o.Clients < 1 || o.Size < leastBody || o.Time < leastTime {
+		return usagef("--clients is at least 1, --size at least %d bytes, --time at least %s", leastBody, leastTime)
+	}
 	dir, err := os.MkdirTemp(o.Dir, "ledgerhook-bench-")
 	if err != nil {
 		return err

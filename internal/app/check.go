@@ -16,12 +16,23 @@ import (
 	"github.com/ledgerhook/ledgerhook/internal/config"
 )
 
+// Problems are all that is wrong with a configuration: what config.Load found
+// (loaded), what is wrong with the sheet's expressions, live and test mixed, and,
+// when the rest is good, what is wrong with what the sources are made of.
+func Problems(cfg config.Config, loaded error) error {
+	if err := errors.Join(loaded, CheckFields(cfg.Sheet), checkModes(cfg)); err != nil {
+		return err
+	}
+	_, err := openSources(cfg, nil)
+	return err
+}
+
 // Check looks at the whole configuration without network: the environment, the
 // mapping sheet and its expressions. It prints what is effective for each
 // source, or as JSON that and the problems. loaded is the error of config.Load;
 // what comes back holds every problem.
 func Check(cfg config.Config, loaded error, out io.Writer, asJSON bool) error {
-	err := errors.Join(loaded, CheckFields(cfg.Sheet))
+	err := Problems(cfg, loaded)
 	if asJSON {
 		return errors.Join(printCheck(out, cfg, err), badConfiguration(err))
 	}
@@ -131,13 +142,19 @@ func Healthcheck(ctx context.Context, addr string) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return fmt.Errorf("healthcheck: %w", noService(err, "LEDGERHOOK_ADDR"))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("healthcheck: the service is not ready: %s", resp.Status)
 	}
 	return nil
+}
+
+// noService says what to look at when a service was not reached; where is what
+// names its address.
+func noService(err error, where string) error {
+	return fmt.Errorf("%w: is the service running, and does %s name its address?", err, where)
 }
 
 // local turns a listen address into one to call on this machine.

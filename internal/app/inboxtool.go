@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -35,15 +38,24 @@ type InboxTool struct {
 	out   io.Writer
 	json  bool
 	url   func(doctype, name string) string
+
+	sources []string // that are configured
 }
 
 // OpenInboxTool opens the configured inbox; a service may be running on it.
 func OpenInboxTool(ctx context.Context, cfg config.Config, out io.Writer, asJSON bool) (*InboxTool, error) {
+	if _, err := os.Stat(cfg.DatabasePath); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no inbox at %s: the service has not run yet, or its LEDGERHOOK_DATABASE_URL is another one than this", cfg.DatabasePath)
+	}
 	db, err := OpenInbox(ctx, cfg, zerolog.Nop())
 	if err != nil {
 		return nil, err
 	}
-	return &InboxTool{inbox: db, out: out, json: asJSON, url: DeskURL(cfg.ERPNext.URL)}, nil
+	t := &InboxTool{inbox: db, out: out, json: asJSON, url: DeskURL(cfg.ERPNext.URL)}
+	for _, sender := range cfg.Senders() {
+		t.sources = append(t.sources, sender.Name)
+	}
+	return t, nil
 }
 
 // Close closes the inbox.
@@ -65,6 +77,9 @@ func (o ListOptions) filter(now time.Time) (event.Filter, error) {
 	if o.Limit < 1 {
 		return f, usagef("--limit is at least 1")
 	}
+	if err := checkClass(o.Class); err != nil {
+		return f, err
+	}
 	if o.Since == "" {
 		return f, nil
 	}
@@ -78,6 +93,15 @@ func (o ListOptions) filter(now time.Time) (event.Filter, error) {
 	}
 	f.Since = since
 	return f, nil
+}
+
+// checkClass refuses a class that nothing can have: an empty listing would say
+// that all is well.
+func checkClass(class string) error {
+	if class == "" || fault.ParseKind(class).String() == class {
+		return nil
+	}
+	return usagef("--class %s is none: it is a class of failure such as rejected or credentials, as the listings show it", class)
 }
 
 // List prints events, newest first.
@@ -104,6 +128,9 @@ func (t *InboxTool) List(ctx context.Context, o ListOptions) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	if len(views) == 0 && o.Source != "" && !slices.Contains(t.sources, o.Source) { // one that was configured once may have events
+		fmt.Fprintf(t.out, "(no source %s is configured, only %s)\n", o.Source, strings.Join(t.sources, ", "))
 	}
 	if next != "" {
 		fmt.Fprintln(t.out, "(there are more: raise --limit or narrow the filter)")

@@ -227,6 +227,9 @@ func (t *InboxTool) Rejected(ctx context.Context, source, class string, limit in
 	if limit < 1 {
 		return usagef("--limit is at least 1")
 	}
+	if err := checkClass(class); err != nil {
+		return err
+	}
 	all, err := t.inbox.Rejections(ctx, event.RejectionFilter{Source: source, Class: class, Limit: limit})
 	if err != nil {
 		return err

@@ -235,11 +235,11 @@ func TestPayPalTopics(t *testing.T) {
 		{"a refund gives a part of the fee back", func() { s.sim.Refund(first, amount("5.00", "USD")) },
 			[]string{"CAPTURE.REFUNDED done"}, []string{"Pay 4.73 on PayPal Clearing - DT, fee -0.27, Ada Byron, against 0"}},
 		{"a sale is reversed: the webhook does not say which", func() { s.sim.Reverse(sale) },
-			[]string{"SALE.REVERSED done"}, []string{"Pay 11.15 on PayPal Clearing - DT, fee -0.85, Ada Byron, against 0"}},
+			[]string{"SALE.REVERSED done the provider took the payment back"}, []string{"Pay 11.15 on PayPal Clearing - DT, fee -0.85, Ada Byron, against 0"}},
 		{"a dispute is opened", func() { dispute = s.sim.Dispute(first) },
 			[]string{"CUSTOMER.DISPUTE.CREATED done a payment is disputed"}, nil},
 		{"its money is taken: the reversal books it, once", func() { s.sim.TakeDisputed(dispute) },
-			[]string{"CAPTURE.REVERSED done", "CUSTOMER.DISPUTE.UPDATED ignored the dispute goes on: nothing to answer, and no money moved by it"},
+			[]string{"CAPTURE.REVERSED done the provider took the payment back", "CUSTOMER.DISPUTE.UPDATED ignored the dispute goes on: nothing to answer, and no money moved by it"},
 			[]string{"Pay 14.18 on PayPal Clearing - DT, fee -0.82, Ada Byron, against 0"}},
 		{"it is won: the money comes back", func() { s.sim.Resolve(dispute, true) },
 			[]string{"CUSTOMER.DISPUTE.RESOLVED done dispute won"},
@@ -249,7 +249,7 @@ func TestPayPalTopics(t *testing.T) {
 			dispute = s.sim.Dispute(id)
 			s.sim.TakeDisputed(dispute)
 			s.sim.Resolve(dispute, false)
-		}, []string{approved, "CAPTURE.COMPLETED done", completed, "CUSTOMER.DISPUTE.CREATED done a dispute is lost", "CAPTURE.REVERSED done", // it is, by the time that PayPal is asked
+		}, []string{approved, "CAPTURE.COMPLETED done", completed, "CUSTOMER.DISPUTE.CREATED done a dispute is lost", "CAPTURE.REVERSED done the provider took the payment back", // it is, by the time that PayPal is asked
 			"CUSTOMER.DISPUTE.UPDATED ignored the dispute goes on: nothing to answer, and no money moved by it", "CUSTOMER.DISPUTE.RESOLVED done a dispute is lost"},
 			[]string{"Receive 38.31 on PayPal Clearing - DT, fee 1.69, Ada Byron, against 0", "Pay 38.31 on PayPal Clearing - DT, fee -1.69, Ada Byron, against 0", "journal 20 PayPal Fees - DT"}},
 	}

@@ -23,6 +23,9 @@ type SandboxOptions struct {
 
 // ServeSandbox serves an in-memory ERPNext until ctx ends.
 func ServeSandbox(ctx context.Context, out io.Writer, o SandboxOptions) error {
+	if (o.Key == "") != (o.Secret == "") {
+		return usagef("--key and --secret go together")
+	}
 	faults, err := sandbox.ParseFaults(o.Fault)
 	if err != nil {
 		return usagef("--fault: %v", err)

@@ -44,7 +44,7 @@ func Send(ctx context.Context, cfg config.Config, out io.Writer, o SendOptions) 
 	case o.Source == sourcePayPal:
 		return usagef("only PayPal can sign PayPal's events: resend one from the dashboard (Apps & Credentials, your app, Webhook events)")
 	case !ok:
-		return usagef("the source %q is not configured", o.Source)
+		return usagef("the source %q is not configured, only %s", o.Source, strings.Join(names(sources), ", "))
 	}
 	sample, err := sampleFor(o)
 	if err != nil {
@@ -123,7 +123,7 @@ func sendOne(ctx context.Context, out io.Writer, sign signer, s Sample, target s
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return false, err
+		return false, noService(err, "--url, else LEDGERHOOK_ADDR,")
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 4096))

@@ -41,13 +41,13 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 		return shopify.New(shopify.Options{
 			Secrets: config.Reveal(s.Secrets), BuyersMoney: settings.Orders.Currency == config.PresentmentMoney, Tests: settings.Orders.TestOrders == config.BookTests,
 			TaxIDNames: settings.Customers.TaxIDNames,
-			Shop:       s.Merchant, APIToken: s.APIKey.Reveal(), APIURL: s.APIURL,
+			Shop:       s.Merchant, APIToken: s.APIKey.Reveal(), ReadAPIToken: s.ReadAPIKey(), APIURL: s.APIURL,
 		})
 	case config.ProviderStripe:
 		return stripe.New(stripeOptions(s, settings))
 	default:
 		return paypal.New(paypal.Options{
-			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(),
+			WebhookID: s.WebhookID, ClientID: s.ClientID, ClientSecret: s.ClientSecret.Reveal(), ReadClientSecret: s.ReadClientSecret(),
 			Merchant: s.Merchant, Mode: s.Mode, APIURL: s.APIURL, Roots: s.Roots, Transport: transport,
 		})
 	}
@@ -55,7 +55,7 @@ func openSource(s config.Sender, settings config.Settings, transport http.RoundT
 
 func stripeOptions(s config.Sender, settings config.Settings) stripe.Options {
 	return stripe.Options{
-		Secrets: config.Reveal(s.Secrets), APIKey: s.APIKey.Reveal(), APIURL: s.APIURL,
+		Secrets: config.Reveal(s.Secrets), APIKey: s.APIKey.Reveal(), ReadAPIKey: s.ReadAPIKey(), APIURL: s.APIURL,
 		Livemode: s.Livemode, Account: s.Account, OrderRefs: settings.Payments.OrderRefs,
 	}
 }

@@ -139,6 +139,11 @@ func TestStripeTopicsOverHTTP(t *testing.T) {
 			s.sim.Capture(charge, 10000, false)
 			s.sim.Capture(charge, 10000, true)
 		}, []string{received, received}},
+		{"charge.updated charge.captured", stripesim.Basil, func(s *stripeService) { // told afterwards what each capture did to the balance
+			charge := s.sim.Authorize(stripesim.Payment{Amount: 20000, Currency: "usd"})
+			s.sim.CaptureLate(charge, 10000, false)
+			s.sim.CaptureLate(charge, 10000, true)
+		}, []string{received, received}},
 		{"charge.succeeded", stripesim.Basil, func(s *stripeService) { // converted: the balance is in euros
 			s.sim.Pay(stripesim.Payment{Amount: 10000, Currency: "gbp"})
 		}, []string{"Receive: Debtors - DT 122.42 of " + payer + " → Stripe EUR - DT 111.29, Fees - DT 6.65"}},

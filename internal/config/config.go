@@ -82,37 +82,44 @@ type OAuth struct {
 
 // Shopify holds the secrets of one shop; it is off without any.
 type Shopify struct {
-	Secrets  []Secret
-	APIToken Secret // of the Admin API
-	APIURL   string // the shop's address
+	Secrets      []Secret
+	APIToken     Secret // of the Admin API
+	APITokenFile string // where it stands; "" = in the environment
+	APIURL       string // the shop's address
 }
 
-// Stripe holds the signing secrets of one endpoint; it is off without any. The
-// API key is taken and checked, but nothing is asked of Stripe's API yet.
+// Stripe holds the signing secrets of one endpoint; it is off without any.
 type Stripe struct {
-	Secrets []Secret
-	APIKey  Secret
-	APIURL  string // overrides Stripe's, for tests
+	Secrets    []Secret
+	APIKey     Secret
+	APIKeyFile string // where it stands; "" = in the environment
+	APIURL     string // overrides Stripe's, for tests
 }
 
 // PayPal is one webhook of one REST app; it is off without a webhook id.
 type PayPal struct {
-	WebhookID    string
-	ClientID     string
-	ClientSecret Secret
-	Mode         string // "live" or "sandbox"
-	APIURL       string // overrides the mode's, for tests
-	Roots        []byte // PEM: extra trust anchors and intermediates
+	WebhookID        string
+	ClientID         string
+	ClientSecret     Secret
+	ClientSecretFile string // where it stands; "" = in the environment
+	Mode             string // "live" or "sandbox"
+	APIURL           string // overrides the mode's, for tests
+	Roots            []byte // PEM: extra trust anchors and intermediates
 }
 
 // Load reads the environment and the sheet it names. Everything that is wrong
 // comes back in one error; what comes with it is of no use but to look for more.
-func Load() (Config, error) {
+func Load() (Config, error) { return load(&parser{}) }
+
+// LoadSite is Load for what is done with ERPNext before the first webhook: no
+// provider needs to be configured yet, nor the sheet to be written.
+func LoadSite() (Config, error) { return load(&parser{early: true}) }
+
+func load(p *parser) (Config, error) {
 	env, err := readEnvironment()
 	if err != nil {
 		return Config{}, err
 	}
-	p := &parser{}
 	cfg := p.parse(env)
 	cfg.sheetSenders = p.sheetSenders(cfg)
 	p.checkGateways(cfg)
@@ -127,6 +134,7 @@ func Load() (Config, error) {
 type parser struct {
 	problems []error
 	badSheet bool // then its sources are not looked into
+	early    bool // ERPNext alone is asked
 }
 
 func (p *parser) fail(name, format string, args ...any) {
@@ -135,8 +143,8 @@ func (p *parser) fail(name, format string, args ...any) {
 
 func (p *parser) parse(e environment) Config {
 	return Config{
-		Addr:          e.Addr,
-		OperatorAddr:  e.OperatorAddr,
+		Addr:          p.address("ADDR", e.Addr),
+		OperatorAddr:  p.address("OPERATOR_ADDR", e.OperatorAddr),
 		OperatorToken: p.secret(SecretSource{"OPERATOR_TOKEN", e.OperatorToken, e.OperatorTokenFile}),
 		DatabasePath:  p.database(e.DatabaseURL),
 		Sheet:         p.sheet(e.Sheet),
@@ -159,21 +167,21 @@ func (p *parser) parse(e environment) Config {
 		},
 		Shopify: Shopify{
 			Secrets:  p.secrets(SecretSource{"SHOPIFY_SECRETS", e.ShopifySecrets, e.ShopifySecretsFile}),
-			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}),
-			APIURL:   p.baseURL("SHOPIFY_API_URL", e.ShopifyApiURL),
+			APIToken: p.secret(SecretSource{"SHOPIFY_API_TOKEN", e.ShopifyAPIToken, e.ShopifyAPITokenFile}), APITokenFile: e.ShopifyAPITokenFile,
+			APIURL: p.baseURL("SHOPIFY_API_URL", e.ShopifyApiURL),
 		},
 		Stripe: Stripe{
 			Secrets: p.secrets(SecretSource{"STRIPE_SECRETS", e.StripeSecrets, e.StripeSecretsFile}),
-			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}),
-			APIURL:  p.baseURL("STRIPE_API_URL", e.StripeApiURL),
+			APIKey:  p.secret(SecretSource{"STRIPE_API_KEY", e.StripeAPIKey, e.StripeAPIKeyFile}), APIKeyFile: e.StripeAPIKeyFile,
+			APIURL: p.baseURL("STRIPE_API_URL", e.StripeApiURL),
 		},
 		PayPal: PayPal{
 			WebhookID:    e.PaypalWebhookID,
 			ClientID:     e.PaypalClientID,
-			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}),
-			Mode:         p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
-			APIURL:       p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
-			Roots:        p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
+			ClientSecret: p.secret(SecretSource{"PAYPAL_CLIENT_SECRET", e.PaypalClientSecret, e.PaypalClientSecretFile}), ClientSecretFile: e.PaypalClientSecretFile,
+			Mode:   p.choice("PAYPAL_MODE", e.PaypalMode, "live", "sandbox"),
+			APIURL: p.baseURL("PAYPAL_API_URL", e.PaypalApiURL),
+			Roots:  p.file("PAYPAL_ROOTS_FILE", e.PaypalRootsFile),
 		},
 		BodyKeys:        p.bodyKeys(SecretSource{"BODY_KEYS", e.BodyKeys, e.BodyKeysFile}),
 		PrivacyDir:      e.PrivacyDir,
@@ -250,6 +258,20 @@ func (p *parser) database(text string) string {
 		p.fail("DATABASE_URL", "use sqlite:PATH, for example sqlite:/var/lib/ledgerhook/ledgerhook.db")
 	}
 	return path
+}
+
+// address reads where a listener listens. An empty one would be a port that the
+// system chooses, on every network.
+func (p *parser) address(name, text string) string {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil && port != "" {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		p.fail(name, "not an address: write it like :8080 or 127.0.0.1:8080")
+		return ""
+	}
+	return text
 }
 
 func (p *parser) baseURL(name, text string) string {
@@ -393,7 +415,7 @@ func (p *parser) senders(text string) map[string][]netip.Prefix {
 
 // checkProviders holds the rule that nothing starts without a secret to verify with.
 func (p *parser) checkProviders(c Config) {
-	if len(c.Senders()) == 0 && !p.badSheet {
+	if len(c.Senders()) == 0 && !p.badSheet && !p.early {
 		p.problems = append(p.problems, fmt.Errorf(
 			"no provider is configured: set at least one of %[1]sSHOPIFY_SECRETS, %[1]sSTRIPE_SECRETS, %[1]sPAYPAL_WEBHOOK_ID, or name a source in the mapping sheet", prefix))
 	}
@@ -460,12 +482,14 @@ func (e ERPNext) waysToSignIn() int {
 // checkOperator refuses to show other people's data to everybody who reaches
 // the operator listener.
 func (p *parser) checkOperator(c Config) {
-	if c.OperatorToken != "" {
-		return
-	}
-	host, _, err := net.SplitHostPort(c.OperatorAddr)
+	host, port, err := net.SplitHostPort(c.OperatorAddr)
 	if err != nil {
-		p.fail("OPERATOR_ADDR", "write it like 127.0.0.1:9090")
+		return // address has said so
+	}
+	if c.OperatorAddr == c.Addr && port != "0" {
+		p.fail("OPERATOR_ADDR", "is that of the public listener: give each its own")
+	}
+	if c.OperatorToken != "" {
 		return
 	}
 	if addr, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !addr.IsLoopback()) {

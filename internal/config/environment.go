@@ -122,7 +122,7 @@ func suggestion(name string, known []string) string {
 			return ": did you mean " + k + "?"
 		}
 	}
-	return ""
+	return ": take it out; README.md lists the settings"
 }
 
 // distance is the Levenshtein distance.

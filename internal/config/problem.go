@@ -67,6 +67,12 @@ func (s Sheet) Problem(at Position, message, hint string) Problem {
 	return s.text.problem(at, message, hint)
 }
 
+// ProblemAt is a problem that another room finds with what stands under a path
+// of this sheet.
+func (s Sheet) ProblemAt(path, message, hint string) Problem {
+	return s.Problem(s.at(path), path+": "+message, hint)
+}
+
 // Place writes a position as people and editors read it: "file:line".
 func (s Sheet) Place(at Position) string {
 	if s.text == nil {

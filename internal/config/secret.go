@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 )
 
 // Secret prints as "[redacted]" wherever it ends up; Reveal is the one way out.
@@ -71,6 +72,23 @@ func (s SecretSource) Stamp() string {
 		return ""
 	}
 	return fmt.Sprint(info.ModTime().UnixNano(), "/", info.Size())
+}
+
+// follow gives a secret as it stands at each call: one that is rotated in its
+// file needs no restart. While the file cannot be read, what was read last holds.
+func follow(file string, last Secret) func() string {
+	if file == "" {
+		return last.Reveal
+	}
+	var mu sync.Mutex
+	return func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		if now, err := (SecretSource{file: file}).Read(); err == nil {
+			last = now
+		}
+		return last.Reveal()
+	}
 }
 
 // SecretFile is a secret in a file, for tests.

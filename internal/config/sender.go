@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -17,32 +16,42 @@ type Sender struct {
 
 	Secrets []Secret // Shopify, Stripe
 
-	APIKey   Secret // Stripe; Shopify's Admin API access token
-	Livemode *bool  // nil = the API key's mode, and both without one
-	Account  string // Stripe's connected account; "" = the endpoint's own
+	APIKey     Secret // Stripe; Shopify's Admin API access token
+	APIKeyFile string // where it stands; "" = in the environment
+	Livemode   *bool  // nil = the API key's mode, and both without one
+	Account    string // Stripe's connected account; "" = the endpoint's own
 
-	WebhookID    string // PayPal
-	ClientID     string
-	ClientSecret Secret
-	Mode         string
-	Roots        []byte
+	WebhookID        string // PayPal
+	ClientID         string
+	ClientSecret     Secret
+	ClientSecretFile string // where it stands; "" = in the environment
+	Mode             string
+	Roots            []byte
 
 	APIURL string // Shopify: the shop's; Stripe, PayPal: overrides the provider's, for tests
 }
+
+// ReadAPIKey gives the API key as it stands now, each time it is asked.
+func (s Sender) ReadAPIKey() func() string { return follow(s.APIKeyFile, s.APIKey) }
+
+// ReadClientSecret gives the client secret as it stands now, each time it is
+// asked.
+func (s Sender) ReadClientSecret() func() string { return follow(s.ClientSecretFile, s.ClientSecret) }
 
 // Senders lists every source that is on, those of the environment first, then
 // those of the sheet by name.
 func (c Config) Senders() []Sender {
 	var list []Sender
-	if len(c.Shopify.Secrets) > 0 {
-		list = append(list, Sender{Provider: ProviderShopify, Secrets: c.Shopify.Secrets, APIKey: c.Shopify.APIToken, APIURL: c.Shopify.APIURL})
+	if s := c.Shopify; len(s.Secrets) > 0 {
+		list = append(list, Sender{Provider: ProviderShopify, Secrets: s.Secrets, APIKey: s.APIToken, APIKeyFile: s.APITokenFile, APIURL: s.APIURL})
 	}
-	if len(c.Stripe.Secrets) > 0 {
-		list = append(list, Sender{Provider: ProviderStripe, Secrets: c.Stripe.Secrets, APIKey: c.Stripe.APIKey, APIURL: c.Stripe.APIURL})
+	if s := c.Stripe; len(s.Secrets) > 0 {
+		list = append(list, Sender{Provider: ProviderStripe, Secrets: s.Secrets, APIKey: s.APIKey, APIKeyFile: s.APIKeyFile, APIURL: s.APIURL})
 	}
 	if p := c.PayPal; p.WebhookID != "" {
 		list = append(list, Sender{
-			Provider: ProviderPayPal, WebhookID: p.WebhookID, ClientID: p.ClientID, ClientSecret: p.ClientSecret, Mode: p.Mode, APIURL: p.APIURL, Roots: p.Roots,
+			Provider: ProviderPayPal, WebhookID: p.WebhookID, ClientID: p.ClientID, ClientSecret: p.ClientSecret, ClientSecretFile: p.ClientSecretFile,
+			Mode: p.Mode, APIURL: p.APIURL, Roots: p.Roots,
 		})
 	}
 	for i := range list {
@@ -125,7 +134,7 @@ func (p *parser) sheetSender(c Config, name string, s Source) Sender {
 	path := "sources." + name
 	sender := Sender{
 		Name: name, Provider: s.provider(name), FromSheet: true, Merchant: s.Merchant, Livemode: s.Livemode, Account: s.Account,
-		WebhookID: s.WebhookID, ClientID: s.ClientID, Mode: string(s.Mode),
+		WebhookID: s.WebhookID, ClientID: s.ClientID, Mode: string(s.Mode), APIKeyFile: s.APIKeyFile, ClientSecretFile: s.ClientSecretFile,
 		APIKey:       p.outside(c.Sheet, path, "api_key", s.APIKeyFile, s.APIKeyEnv),
 		ClientSecret: p.outside(c.Sheet, path, "client_secret", s.ClientSecretFile, s.ClientSecretEnv),
 	}
@@ -195,5 +204,5 @@ func (p *parser) secretFile(sheet Sheet, path, file string) Secret {
 
 // inSheet reports a problem at a path of the sheet.
 func (p *parser) inSheet(sheet Sheet, path, message, hint string) {
-	p.problems = append(p.problems, sheet.Problem(sheet.at(path), fmt.Sprintf("%s: %s", path, message), hint))
+	p.problems = append(p.problems, sheet.ProblemAt(path, message, hint))
 }

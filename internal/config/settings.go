@@ -370,7 +370,7 @@ type Payments struct {
 	// before it is booked on account; nil = 30 minutes.
 	WaitForOrder  *time.Duration   `yaml:"wait_for_order" default:"30m" desc:"How long a payment waits for the order it names before it is booked on account."`
 	Fees          FeePolicy        `yaml:"fees" default:"deduction" desc:"A fee is deducted from its payment; added up and booked with the next payout, by one Journal Entry; or not booked. Only with deduction does the clearing account always hold what the provider holds."`
-	FeeWait       *time.Duration   `yaml:"fee_wait" default:"10m" desc:"How long a payment waits for its fee to be told, before it is booked without; the fee then gets a Journal Entry. Without the provider's API key nothing waits."`
+	FeeWait       *time.Duration   `yaml:"fee_wait" default:"10m" desc:"How long a payment waits for its fee to be told, before it is booked without; the fee then gets a Journal Entry. A payment in a currency that no clearing account has waits for two hours, within which the provider tells what it was converted to; 0s waits for nothing, nor does anything without the provider's API key."`
 	OrderRefs     []string         `yaml:"order_refs" default:"order_id, shopify_order_id, order_name, shopify_order_name, order_number" desc:"Names in a provider's metadata that hold the order's id or name, best first. A value with commas names several orders, which the payment pays in turn."`
 	Underpayment  DifferencePolicy `yaml:"underpayment" default:"book" desc:"A payment of less than its order asks for is booked, or stops for a person; so does the first of several."`
 	Overpayment   DifferencePolicy `yaml:"overpayment" default:"book" desc:"What a payment has beyond what is due is booked on account, or the payment stops for a person."`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"reflect"
@@ -94,7 +95,13 @@ func (p *parser) sheet(path string) Sheet {
 		return Sheet{}
 	}
 	s, err := ReadSheet(path)
-	if err != nil {
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist) && p.early: // it is about to be written
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("%w: server init writes one, to the file that --out names", err)
+		fallthrough
+	default:
 		p.problems, p.badSheet = append(p.problems, err), true
 	}
 	return s

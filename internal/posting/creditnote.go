@@ -43,7 +43,11 @@ func (p *Poster) Credit(ctx context.Context, origin Origin, c commerce.Credit) (
 	if err := f.credit(ctx); err != nil {
 		return desk.settled(r, err)
 	}
-	if f.file.Credits[c.ID] == nil {
+	switch {
+	case f.file.Credits[c.ID] != nil:
+	case state.phase == skipped:
+		r.note("nothing to credit: the order is not booked, as the mapping sheet says")
+	default:
 		r.note("no invoice to credit: the order's own snapshot follows the refund")
 	}
 	return r, nil
@@ -188,7 +192,7 @@ func (w *orderWork) standsUncredited(ctx context.Context) error {
 		return err
 	}
 	w.result.Warn = &fault.Error{
-		Kind: fault.Mismatch, Op: "posting.invoice", Cause: "an order was cancelled in the shop after it was invoiced, and nothing was refunded",
+		Kind: fault.Mismatch, Op: "posting.invoice", Cause: "an order was cancelled or emptied in the shop after it was invoiced, and nothing was refunded",
 		Hint: "cancel or credit the invoices of " + w.state.name + " in ERPNext if nothing is owed any more",
 	}
 	return nil

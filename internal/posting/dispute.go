@@ -136,7 +136,13 @@ func (w *disputeWork) move(ctx context.Context, s commerce.Settlement) error {
 
 func (w *disputeWork) voucher() mapping.Voucher {
 	d := w.dispute
-	remark := "Dispute " + d.ID + " of the payment " + d.PaymentID + ", reason: " + d.Reason
+	remark := "Dispute " + d.ID
+	if d.PaymentID != "" { // not every event names it
+		remark += " of the payment " + d.PaymentID
+	}
+	if d.Reason != "" {
+		remark += ", reason: " + d.Reason
+	}
 	if !d.DueBy.IsZero() {
 		remark += ", evidence due by " + w.books.Date(d.DueBy)
 	}

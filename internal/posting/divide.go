@@ -62,7 +62,7 @@ func (w *paymentWork) divide(ctx context.Context) ([]mapping.Due, error) {
 		case ok:
 			dues = append(dues, due)
 		default:
-			w.onAccount("the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back")
+			w.onAccount(asksNothing(readState(order)))
 		}
 	}
 	paid := w.books.Paid(w.pay, w.rate)
@@ -82,6 +82,27 @@ func (w *paymentWork) divide(ctx context.Context) ([]mapping.Due, error) {
 		w.onAccount("more was paid than the order is worth", "the difference is on the customer's account: pay it back or allocate it")
 	}
 	return dues, nil
+}
+
+// asksNothing says why an order asks for no money, and what to do with a payment
+// of it.
+func asksNothing(s orderState) (cause, hint string) {
+	switch s.phase {
+	case skipped:
+		return "the order that the payment names is not booked, as the mapping sheet says",
+			"the event of the order says why. Should it be booked, correct orders.skip_tags or orders.test_orders of the sheet, or the order's tags, and replay the " +
+				"order's event: the payment is linked to it then. Else clear the payment by hand where the order is kept"
+	case byHand:
+		return "the Sales Order of the order that the payment names was cancelled by hand",
+			"allocate the payment to what took the Sales Order's place, or pay the money back"
+	case closed:
+		return "the order that the payment names was cancelled after goods or invoices went out, and its Sales Order is closed",
+			"if it was invoiced, allocate the payment to the invoice with Payment Reconciliation; else pay the money back"
+	case cancelled, unmade:
+		return "the order that the payment names was cancelled", "if a refund follows it balances the account; else pay the money back"
+	default:
+		return "what is remembered of the order that the payment names cannot be read", "allocate the payment to its order with Payment Reconciliation"
+	}
 }
 
 // due is what a remembered order asks for; false when it asks for nothing any

@@ -218,6 +218,109 @@ func TestDisputeFeesFollowThePolicy(t *testing.T) {
 	}
 }
 
+// TestTheRemarkOfADispute holds that it says what is known, and nothing else.
+func TestTheRemarkOfADispute(t *testing.T) {
+	for want, d := range map[string]commerce.Dispute{
+		"Dispute dp_1":                                         {},
+		"Dispute dp_1, reason: fraudulent":                     {Reason: "fraudulent"},
+		"Dispute dp_1 of the payment pi_1, reason: fraudulent": {Reason: "fraudulent", PaymentID: "pi_1"},
+	} {
+		b, _ := newTill(t, nil)
+		d.ID, d.Amount, d.Stage, d.At, d.Provider = "dp_1", usd("10.00"), commerce.DisputeWithdrawn, time.Now(), "stripe"
+		d.Movements = []commerce.Settlement{settled("txn", usd("10.00").Neg(), usd("15.00"))}
+		r, err := b.Dispute(t.Context(), stripe, d)
+		must(t, err)
+		var entry struct {
+			Remark string `json:"user_remark"`
+		}
+		must(t, b.site.Get(t.Context(), erpnext.DocJournalEntry, r.Documents[0].Name, &entry))
+		if entry.Remark != want {
+			t.Errorf("remark %q, want %q", entry.Remark, want)
+		}
+	}
+}
+
+// TestMoneyThatTurnsBackIsTold: nobody in the shop did it, so nobody there knows.
+func TestMoneyThatTurnsBackIsTold(t *testing.T) {
+	refund := commerce.Refund{ID: "re_1", Amount: usd("10.00"), At: time.Now(), Outcome: commerce.Succeeded, Provider: "stripe", PayerEmail: "ann1@example.com"}
+	for _, tt := range []struct {
+		name   string
+		change func(*commerce.Refund)
+		told   string
+	}{
+		{"a refund of the merchant's", func(*commerce.Refund) {}, ""},
+		{"a reversal", func(r *commerce.Refund) { r.Reversed = true }, "the provider took a payment back"},
+		{"a refund that failed", func(r *commerce.Refund) { r.Outcome = commerce.Failed }, "a refund failed: the payer has not got the money"},
+	} {
+		b, _ := newTill(t, nil)
+		pay := payment("1", 1, "10.00")
+		pay.OrderRefs = nil
+		_, err := b.pay(t.Context(), pay)
+		must(t, err)
+		r := refund
+		r.PaymentID = pay.ID
+		tt.change(&r)
+		for again := range 2 {
+			got, err := b.Refund(t.Context(), stripe, r, time.Now())
+			must(t, b.settle(t.Context(), got, err))
+			told := ""
+			if got.Warn != nil {
+				told = got.Warn.Cause
+			}
+			if want := map[int]string{0: tt.told}[again]; told != want {
+				t.Errorf("%s, time %d: told %q, want %q", tt.name, again+1, told, want)
+			}
+		}
+	}
+}
+
+// TestAConversionIsWaitedFor: a payment in a currency without an account is a
+// conversion, of which Stripe tells within an hour. Until then there is nothing
+// to book it on; one that has an account is booked when fee_wait is over.
+func TestAConversionIsWaitedFor(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		charged string
+		wait    time.Duration
+		age     time.Duration
+		want    fault.Kind
+	}{
+		{"a conversion, soon", "1000 JPY", 10 * time.Minute, 5 * time.Minute, fault.Waiting},
+		{"a conversion, after fee_wait", "1000 JPY", 10 * time.Minute, 70 * time.Minute, fault.Waiting},
+		{"a conversion that nobody tells of", "1000 JPY", 10 * time.Minute, 121 * time.Minute, fault.Unmapped},
+		{"a conversion that is not to be waited for", "1000 JPY", 0, time.Second, fault.Unmapped},
+		{"a conversion with a longer wait", "1000 JPY", 3 * time.Hour, 130 * time.Minute, fault.Waiting},
+		{"an account of its own, soon", "10.00 EUR", 10 * time.Minute, 5 * time.Minute, fault.Waiting},
+		{"an account of its own, after fee_wait", "10.00 EUR", 10 * time.Minute, 11 * time.Minute, fault.Internal},
+	} {
+		b, _ := newTill(t, func(o *posting.Options) { o.Desk.WaitForFee = tt.wait })
+		pay := payment("1", 1, "1.00")
+		pay.OrderRefs, pay.Amount = nil, amount(tt.charged)
+		r, err := b.Payment(t.Context(), stripe, pay, time.Now().Add(-tt.age))
+		switch f := fault.As(err); {
+		case tt.want == fault.Internal:
+			if err != nil || len(r.Documents) == 0 {
+				t.Errorf("%s: %v, want it booked", tt.name, err)
+			}
+		case f == nil || f.Kind != tt.want:
+			t.Errorf("%s: %v, want %s", tt.name, err, tt.want)
+		case f.Kind == fault.Waiting && (f.RetryAfter <= 0 || f.RetryAfter > tt.wait):
+			t.Errorf("%s: asked again in %v, want within %v", tt.name, f.RetryAfter, tt.wait)
+		case f.Kind == fault.Waiting:
+			s := settled("txn", amount("6.50 USD"), amount("0.30 USD"))
+			only := pay
+			only.FeeOnly, only.Settlement = true, &s
+			told, err := b.Payment(t.Context(), stripe, only, time.Now())
+			must(t, b.settle(t.Context(), told, err))
+			_, err = b.Payment(t.Context(), stripe, pay, time.Now().Add(-tt.age))
+			must(t, err)
+			if got := b.entries(t); !strings.HasPrefix(strings.Join(got, " "), "Receive 6.2 → 6.2,") && strings.HasSuffix(tt.charged, "JPY") {
+				t.Errorf("%s: booked %q once it was told", tt.name, got)
+			}
+		}
+	}
+}
+
 // TestSeveralOrders holds that one payment can pay several orders, also when one of
 // them comes later.
 func TestSeveralOrders(t *testing.T) {

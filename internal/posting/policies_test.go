@@ -288,13 +288,56 @@ func TestSkippedOrder(t *testing.T) {
 	if r, err := b.order(t.Context(), o); err != nil || r.Ignored == "" {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if _, err := b.pay(t.Context(), payment("1", 1, "10.00")); err != nil {
-		t.Errorf("its payment: %v", err)
+	r, err := b.pay(t.Context(), payment("1", 1, "10.00"))
+	if err != nil || r.Warn == nil || strings.Contains(r.Note+r.Warn.Cause, "cancelled") || !strings.Contains(r.Warn.Hint, "skip_tags") {
+		t.Errorf("its payment: %+v, %v; want to be told that the sheet skips the order", r, err)
 	}
-	_, err := b.order(t.Context(), snapshot("1", 2, 1, 0))
+	_, err = b.order(t.Context(), snapshot("1", 2, 1, 0))
 	must(t, err)
 	if so := b.newest(t, "1"); so.DocStatus != erpnext.Submitted || so.AdvancePaid.String() != "10" {
 		t.Errorf("without its tag the order has docstatus %d and %s paid", so.DocStatus, so.AdvancePaid)
+	}
+}
+
+// TestAnEmptiedOrderIsNotCalledCancelled: an order of which everything was taken
+// out goes as a cancelled one does, for another reason.
+func TestAnEmptiedOrderIsNotCalledCancelled(t *testing.T) {
+	_, b := sandboxBench(t, mapping.Books{}, nil)
+	_, err := b.order(t.Context(), snapshot("1", 1, 1, 0))
+	must(t, err)
+	r, err := b.order(t.Context(), snapshot("1", 2, 0, 0))
+	must(t, err)
+	if !strings.HasPrefix(r.Note, "everything was taken out of the order in the shop: ") {
+		t.Errorf("told %q", r.Note)
+	}
+	if so := b.newest(t, "1"); so.DocStatus != erpnext.Cancelled {
+		t.Errorf("its Sales Order has docstatus %d", so.DocStatus)
+	}
+}
+
+// TestAPaymentOfAnEndedOrderSaysHowItEnded: what to do with the money depends on it.
+func TestAPaymentOfAnEndedOrderSaysHowItEnded(t *testing.T) {
+	for cause, end := range map[string]func(*testing.T, *bench){
+		"was cancelled": func(t *testing.T, b *bench) {
+			o := snapshot("1", 2, 1, 0)
+			o.CancelledAt = o.UpdatedAt
+			_, err := b.order(t.Context(), o)
+			must(t, err)
+		},
+		"was cancelled by hand": func(t *testing.T, b *bench) {
+			must(t, b.site.Cancel(t.Context(), erpnext.DocSalesOrder, b.newest(t, "1").Name))
+			_, err := b.order(t.Context(), snapshot("1", 2, 2, 0))
+			must(t, err)
+		},
+	} {
+		_, b := sandboxBench(t, mapping.Books{}, nil)
+		_, err := b.order(t.Context(), snapshot("1", 1, 1, 0))
+		must(t, err)
+		end(t, b)
+		r, err := b.pay(t.Context(), payment("1", 1, "10.00"))
+		if err != nil || r.Warn == nil || !strings.HasSuffix(r.Warn.Cause, cause) {
+			t.Errorf("%s: %+v, %v", cause, r.Warn, err)
+		}
 	}
 }
 

@@ -74,7 +74,8 @@ type Desk struct {
 	UnknownPayer  string        // ERPNext's name; "" = one is made per provider
 	WaitForOrder  time.Duration // how long a payment waits for the order it names
 	// WaitForFee is how long a payment waits until its provider tells what it
-	// did to the balance; 0 = it is booked at once.
+	// did to the balance; 0 = it is booked at once. One that must have been
+	// converted, for want of an account in its currency, waits for two hours.
 	WaitForFee time.Duration
 	Fees       FeePolicy
 	Gateways   map[string]Gateway // who books the money of the shop's gateways

@@ -79,6 +79,10 @@ func (w *refundWork) undo(ctx context.Context) error {
 	if err := w.unowe(ctx, w.counter, w.origin.Key("refund-fee", w.refund.ID)); err != nil {
 		return err
 	}
+	w.result.Warn = &fault.Error{
+		Kind: fault.Waiting, Op: "posting.refund", Cause: "a refund failed: the payer has not got the money",
+		Hint: "the money is on the balance again: give it back in another way at the provider, or agree otherwise with the payer (" + w.refund.ID + ")",
+	}
 	w.result.Note = "the refund failed: nothing is booked"
 	if name != "" {
 		w.result.Note = "the refund failed: " + name + " is cancelled"
@@ -185,7 +189,21 @@ func (w *refundWork) book(ctx context.Context, customer string) error {
 		}
 	}
 	w.remember(event.Document{DocType: erpnext.DocPaymentEntry, Name: stored.Name, Data: map[string]string{dataCustomer: customer}})
+	if r.Reversed {
+		w.tellReversed()
+	}
 	return nil
+}
+
+// tellReversed tells a person of money that was taken back without the
+// merchant's doing: nobody in the shop knows of it.
+func (w *refundWork) tellReversed() {
+	w.result.note("the provider took the payment back")
+	w.result.Warn = &fault.Error{
+		Kind: fault.Waiting, Op: "posting.refund", Cause: "the provider took a payment back",
+		Hint: "look at the payment at the provider: a dispute, a complaint to the bank or a withdrawn debit. Answer it there, and decide whether the customer still owes the money (" +
+			w.refund.ID + ")",
+	}
 }
 
 // likePayment is what money that is taken back of a payment does to the balance,

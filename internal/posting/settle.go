@@ -39,17 +39,33 @@ func (w *paymentWork) settle(ctx context.Context, received time.Time) error {
 		return err
 	}
 	if w.pay.Settlement == nil {
-		if left := received.Add(w.WaitForFee).Sub(w.Now()); left > 0 {
+		if left := received.Add(w.waitForFee()).Sub(w.Now()); left > 0 {
 			return &fault.Error{
 				Kind: fault.Waiting, Op: "posting.payment", Cause: "the provider has not told the fee yet",
 				Hint:       "nothing to do: the payment is booked when the fee is known, or without it at the deadline",
-				RetryAfter: left, WaitsFor: movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
+				RetryAfter: min(left, w.WaitForFee), // the provider is asked again, should no event come
+				WaitsFor:   movementKeys(w.origin, "settlement", w.pay.ID, w.pay.Aliases),
 			}
 		}
 	}
 	w.whole = w.pay.Settlement
 	w.withPolicy()
 	return nil
+}
+
+// conversionTold is the longest that a conversion takes to be told: Stripe
+// promises an hour (facts: provider-webhooks, section 2), its event may be late.
+const conversionTold = 2 * time.Hour
+
+// waitForFee is how long the payment waits. Where there is no account for the
+// currency that was charged the provider converts it, and before it has told into
+// what there is nothing to book it on: it would be a dead letter for having come
+// a little early.
+func (w *paymentWork) waitForFee() time.Duration {
+	if w.WaitForFee > 0 && !w.books.Holds(w.pay.Provider, w.pay.Gateway, w.pay.Amount.Currency()) {
+		return max(w.WaitForFee, conversionTold)
+	}
+	return w.WaitForFee
 }
 
 // withPolicy leaves the fee out of the settlement where it is not deducted.

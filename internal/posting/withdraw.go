@@ -20,7 +20,7 @@ func (w *orderWork) withdraw(ctx context.Context) error {
 		}
 		if !found {
 			w.state.phase = unmade
-			return w.withdrawn(ctx, "the order was cancelled before it was created here: nothing is made of it")
+			return w.withdrawn(ctx, w.ended()+" before it was created here: nothing is made of it")
 		}
 	}
 	if w.state.phase == closed { // refunds may have come since
@@ -89,12 +89,20 @@ func (w *orderWork) withdrawn(ctx context.Context, note string) error {
 	return w.remember(ctx)
 }
 
+// ended says what became of an order that should have no Sales Order.
+func (w *orderWork) ended() string {
+	if w.order.Cancelled() {
+		return "the order was cancelled"
+	}
+	return "everything was taken out of the order"
+}
+
 // drop deletes a draft, which ERPNext cannot cancel.
 func (w *orderWork) drop(ctx context.Context) error {
 	if err := w.Site.Delete(ctx, erpnext.DocSalesOrder, w.state.name); err != nil {
 		return err
 	}
-	note := "the order was cancelled in the shop: its draft " + w.state.name + " was deleted"
+	note := w.ended() + " in the shop: its draft " + w.state.name + " was deleted"
 	w.state.name, w.state.phase = "", unmade
 	return w.withdrawn(ctx, note)
 }
@@ -116,7 +124,7 @@ func (w *orderWork) cancelOrClose(ctx context.Context, current erpnext.Stored) e
 		err := w.Site.Cancel(ctx, erpnext.DocSalesOrder, current.Name)
 		if err == nil {
 			w.state.phase = cancelled
-			return w.withdrawn(ctx, "the order was cancelled in the shop: "+current.Name+" is cancelled; its payments are on the customer's account")
+			return w.withdrawn(ctx, w.ended()+" in the shop: "+current.Name+" is cancelled; its payments are on the customer's account")
 		}
 		if !refusesToGo(err) {
 			return err
@@ -134,7 +142,7 @@ func (w *orderWork) cancelOrClose(ctx context.Context, current erpnext.Stored) e
 	if err := w.standsUncredited(ctx); err != nil {
 		return err
 	}
-	return w.withdrawn(ctx, "the order was cancelled in the shop after goods or invoices went out: "+current.Name+" is closed")
+	return w.withdrawn(ctx, w.ended()+" in the shop after goods or invoices went out: "+current.Name+" is closed")
 }
 
 // closeOrder stops delivery and billing of a Sales Order
@@ -145,12 +153,12 @@ func (w *orderWork) closeOrder(ctx context.Context, name string) error {
 }
 
 func (w *orderWork) leaveCancellation(ctx context.Context) error {
-	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "The order was cancelled in the shop. This Sales Order was not changed."); err != nil {
+	if err := w.Site.Comment(ctx, erpnext.DocSalesOrder, w.state.name, "In the shop "+w.ended()+". This Sales Order was not changed."); err != nil {
 		return err
 	}
 	w.result.note("the cancellation is noted on the Sales Order, which stays as it is")
 	return w.alive(ctx, "", &fault.Error{
-		Kind: fault.Waiting, Op: "posting.order", Cause: "an order was cancelled in the shop and is to be cancelled by hand",
+		Kind: fault.Waiting, Op: "posting.order", Cause: "an order was cancelled or emptied in the shop and is to be cancelled by hand",
 		Hint: "cancel or close " + w.state.name + " in ERPNext, as the mapping sheet leaves it to you",
 	})
 }

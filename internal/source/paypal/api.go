@@ -39,9 +39,13 @@ func newAPI(transport http.RoundTripper, o Options) *api {
 	}
 	base = strings.TrimSuffix(cmp.Or(o.APIURL, base), "/")
 	client := rest.New("PayPal", transport)
+	secret := o.ReadClientSecret
+	if secret == nil {
+		secret = func() string { return o.ClientSecret }
+	}
 	return &api{
 		base: base, client: client, free: make(chan struct{}, maxQuestions),
-		tokens: tokens{client: client, address: base + "/v1/oauth2/token", id: o.ClientID, secret: o.ClientSecret},
+		tokens: tokens{client: client, address: base + "/v1/oauth2/token", id: o.ClientID, secret: secret},
 	}
 }
 
@@ -129,16 +133,19 @@ func hinted(e *fault.Error) *fault.Error {
 	return e
 }
 
-// tokens keeps one access token until shortly before it runs out. Calls that
-// need a new one at the same time share the request for it.
+// tokens keeps one access token until shortly before it runs out, or until the
+// secret that it was got with is another one. Calls that need a new one at the
+// same time share the request for it.
 type tokens struct {
-	client     *rest.Client
-	address    string
-	id, secret string
-	flight     singleflight.Group
+	client  *rest.Client
+	address string
+	id      string
+	secret  func() string // as it is now
+	flight  singleflight.Group
 
 	mu    sync.Mutex
 	token string
+	with  string // the secret that the token was got with
 	until time.Time
 }
 
@@ -149,15 +156,13 @@ type granted struct {
 }
 
 func (t *tokens) get(ctx context.Context, op string) (string, *fault.Error) {
-	t.mu.Lock()
-	token, until := t.token, t.until
-	t.mu.Unlock()
-	if token != "" && time.Now().Before(until) {
+	secret := t.secret()
+	if token, ok := t.kept(secret); ok {
 		return token, nil
 	}
 	keep := context.WithoutCancel(ctx)
 	answer := t.flight.DoChan("token", func() (any, error) {
-		token, failure := t.request(keep, op)
+		token, failure := t.request(keep, op, secret)
 		return granted{token, failure}, nil
 	})
 	select {
@@ -169,13 +174,20 @@ func (t *tokens) get(ctx context.Context, op string) (string, *fault.Error) {
 	}
 }
 
+// kept is the token that was got with a secret, while it is good.
+func (t *tokens) kept(secret string) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.token, t.token != "" && t.with == secret && time.Now().Before(t.until)
+}
+
 // request asks for a token (RFC 6749, 4.4) and keeps it.
-func (t *tokens) request(ctx context.Context, op string) (string, *fault.Error) {
+func (t *tokens) request(ctx context.Context, op, secret string) (string, *fault.Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.address, strings.NewReader("grant_type=client_credentials"))
 	if err != nil {
 		return "", fault.New(fault.Internal, op, "the request cannot be made")
 	}
-	req.SetBasicAuth(url.QueryEscape(t.id), url.QueryEscape(t.secret))
+	req.SetBasicAuth(url.QueryEscape(t.id), url.QueryEscape(secret))
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer, failure := t.client.Do(op, req)
 	if failure != nil {
@@ -191,7 +203,7 @@ func (t *tokens) request(ctx context.Context, op string) (string, *fault.Error) 
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.token, t.until = token, time.Now().Add(time.Duration(lasts)*time.Second-tokenMargin)
+	t.token, t.with, t.until = token, secret, time.Now().Add(time.Duration(lasts)*time.Second-tokenMargin)
 	return token, nil
 }
 

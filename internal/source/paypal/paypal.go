@@ -65,6 +65,9 @@ type Options struct {
 	// nobody.
 	ClientID     string
 	ClientSecret string
+	// ReadClientSecret gives the secret for each call anew, for one that is
+	// rotated; nil = it stays ClientSecret.
+	ReadClientSecret func() string
 
 	// Merchant is the account whose events are meant: its merchant id, or its
 	// e-mail address. "" = any. Not every event names its merchant.

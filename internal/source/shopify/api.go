@@ -32,7 +32,7 @@ var apiVersion = regexp.MustCompile(`^20[0-9]{2}-(01|04|07|10)$`)
 // api reads orders over the shop's Admin API.
 type api struct {
 	base   string
-	token  string
+	token  func() string // as it is now
 	client *http.Client
 }
 
@@ -40,7 +40,11 @@ func newAPI(o Options) *api {
 	if o.APIToken == "" {
 		return nil
 	}
-	return &api{base: strings.TrimSuffix(o.APIURL, "/"), token: o.APIToken, client: &http.Client{
+	token := o.ReadAPIToken
+	if token == nil {
+		token = func() string { return o.APIToken }
+	}
+	return &api{base: strings.TrimSuffix(o.APIURL, "/"), token: token, client: &http.Client{
 		Transport: o.Transport, Timeout: apiTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the token goes to the shop alone
 	}}
@@ -91,7 +95,7 @@ func (a *api) order(ctx context.Context, id, version string) (strictjson.Value, 
 	if err != nil {
 		return strictjson.Value{}, fault.New(fault.Internal, completeOp, "the request cannot be made")
 	}
-	req.Header.Set("X-Shopify-Access-Token", a.token)
+	req.Header.Set("X-Shopify-Access-Token", a.token())
 	req.Header.Set("Accept", "application/json")
 	res, err := a.client.Do(req)
 	if err != nil {

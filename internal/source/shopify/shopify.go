@@ -50,7 +50,10 @@ type Options struct {
 	// is (https://acme.myshopify.com): orders of which a subscription sends
 	// chosen fields only are then read whole.
 	APIToken string
-	APIURL   string
+	// ReadAPIToken gives the token for each call anew, for one that is rotated;
+	// nil = it stays APIToken.
+	ReadAPIToken func() string
+	APIURL       string
 	// Transport, if any, carries the calls to the API.
 	Transport http.RoundTripper
 }

@@ -21,17 +21,21 @@ const (
 	maxPages = 20
 )
 
-// api reads from Stripe's REST API with one key. It never writes.
+// api reads from Stripe's REST API with one key, whatever it is now. It never writes.
 type api struct {
 	base    string
-	key     string
+	key     func() string
 	account string
 	client  *rest.Client
 }
 
 func newAPI(o Options) *api {
+	key := o.ReadAPIKey
+	if key == nil {
+		key = func() string { return o.APIKey }
+	}
 	return &api{
-		base: strings.TrimSuffix(cmp.Or(o.APIURL, apiURL), "/"), key: o.APIKey, account: o.Account,
+		base: strings.TrimSuffix(cmp.Or(o.APIURL, apiURL), "/"), key: key, account: o.Account,
 		client: rest.New("Stripe", o.Transport),
 	}
 }
@@ -56,7 +60,7 @@ func (a *api) get(ctx context.Context, c call) (strictjson.Place, error) {
 	if err != nil {
 		return strictjson.Place{}, fault.New(fault.Internal, c.op, "the request cannot be made")
 	}
-	req.Header.Set("Authorization", "Bearer "+a.key)
+	req.Header.Set("Authorization", "Bearer "+a.key())
 	req.Header.Set("Stripe-Version", apiVersion)
 	if a.account != "" {
 		req.Header.Set("Stripe-Account", a.account)

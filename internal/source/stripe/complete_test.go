@@ -238,6 +238,49 @@ func TestCompleteOfACancellation(t *testing.T) {
 	}
 }
 
+// TestALateFeeOfOneOfSeveralCaptures holds that it finds its capture, the first
+// or a later one, and that one after a conversion is not guessed.
+func TestALateFeeOfOneOfSeveralCaptures(t *testing.T) {
+	for currency, want := range map[string][]string{"eur": {"pi", "pi/2000"}, "jpy": {"pi", "pi/2000"}, "gbp": {"", ""}} {
+		sim, s := account(t, stripesim.Options{Converts: map[string]stripesim.Conversion{"gbp": {To: "usd", Rate: "1.25"}}})
+		charge := sim.Authorize(stripesim.Payment{Amount: 6000, Currency: currency})
+		sim.Take()
+		for n, units := range []int64{2000, 3000} {
+			sim.CaptureLate(charge, units, n == 1)
+			captured, fee := commerce.Payment{}, commerce.Payment{}
+			reason := ""
+			for _, e := range sim.Take() {
+				c, err := learn(t.Context(), s, e)
+				switch {
+				case err != nil:
+					t.Fatal(err)
+				case c.Payment == nil:
+					reason += c.Ignored
+				case c.Payment.FeeOnly:
+					fee = *c.Payment
+				default:
+					captured = *c.Payment
+				}
+			}
+			if captured.ID == "" || captured.Settlement != nil {
+				t.Errorf("%s: capture %d is %+v", currency, n+1, captured)
+			}
+			if want[n] == "" {
+				if fee.ID != "" || !strings.Contains(reason, "does not say of which") {
+					t.Errorf("%s: the fee of capture %d is of %q, %q", currency, n+1, fee.ID, reason)
+				}
+				continue
+			}
+			if fee.ID != captured.ID || !fee.Amount.Equal(captured.Amount) || fee.Settlement == nil || !fee.Settlement.Gross.Equal(captured.Amount) || fee.Settlement.Fee.Sign() <= 0 {
+				t.Errorf("%s: the fee of capture %d is %+v, want that of %+v", currency, n+1, fee, captured)
+			}
+			if suffix := strings.Contains(captured.ID, "/"); suffix != strings.Contains(want[n], "/") {
+				t.Errorf("%s: capture %d is called %s", currency, n+1, captured.ID)
+			}
+		}
+	}
+}
+
 // TestCompleteWaitsForARefundsMoney asks about a refund that has succeeded and
 // has no balance transaction yet.
 func TestCompleteWaitsForARefundsMoney(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/ledgerhook/ledgerhook/internal/commerce"
@@ -54,6 +55,8 @@ func (t telling) chargeUpdate() reading {
 	switch {
 	case t.changed("amount_captured"):
 		return t.capture()
+	case multicapture(o.Value()) && t.changed("balance_transaction"):
+		return t.lateCapture()
 	case !o.Get("paid").Flag() || !o.Get("captured").Flag():
 		return none("the charge is not captured: nothing is known of its money yet")
 	case multicapture(o.Value()):
@@ -120,6 +123,61 @@ func (t telling) nextCapture(p commerce.Payment, before strictjson.Place) readin
 	}
 	r.ask = askTransaction(reference(o.Get("balance_transaction").Value()))
 	return r
+}
+
+// lateCapture reads what one of several captures did to the balance, where that
+// is told after the capture itself.
+func (t telling) lateCapture() reading {
+	o := t.object
+	captured, currency := o.Get("amount_captured").Int(), o.Get("currency").Text()
+	p := commerce.Payment{
+		ID: cmp.Or(reference(o.Get("payment_intent").Value()), o.Get("id").Text()), Provider: provider, At: t.at, FeeOnly: true,
+	}
+	transaction := reference(o.Get("balance_transaction").Value())
+	r := none("the update names the balance transaction of one capture: with an API key its fee is read and booked")
+	r.ask = func(ctx context.Context, a *api, c *commerce.Content) error {
+		return a.lateFee(ctx, transaction, lateCapture{p, captured, currency}, c)
+	}
+	return r
+}
+
+// lateCapture is a capture whose fee comes late, with what had been captured by
+// then in all.
+type lateCapture struct {
+	payment  commerce.Payment
+	captured int64
+	currency string
+}
+
+// lateFee asks what a balance transaction brought. Stripe does not say of which
+// capture it is, but that capture's name follows from the amount: it came on top
+// of the rest. After a conversion it does not.
+func (a *api) lateFee(ctx context.Context, id string, late lateCapture, c *commerce.Content) error {
+	const op = "stripe.transaction"
+	if !strictjson.PlainID(id) {
+		return nil
+	}
+	answer, err := a.get(ctx, call{op: op, path: "/v1/balance_transactions/" + url.PathEscape(id)})
+	if err != nil {
+		return err
+	}
+	settlement := readTransaction(answer)
+	before := late.captured - answer.Get("amount").Int()
+	converted := !strings.EqualFold(answer.Get("currency").Text(), late.currency)
+	if problem := answer.Problem(); problem != "" {
+		return unreadable(op, problem)
+	}
+	if settlement == nil || converted || before < 0 || before >= late.captured {
+		c.Ignored = "the fee of one of several captures came late, and Stripe does not say of which: book it from the charge's page at Stripe"
+		return nil
+	}
+	p := late.payment
+	if before > 0 {
+		p.ID += "/" + strconv.FormatInt(before, 10)
+	}
+	p.Amount, p.Settlement = settlement.Gross, settlement
+	*c = commerce.Content{Payment: &p}
+	return nil
 }
 
 // multicapture reports whether a charge may be captured several times.

@@ -38,6 +38,9 @@ type Options struct {
 	Secrets []string
 	// APIKey reads what events leave out; "" = events are all there is.
 	APIKey string
+	// ReadAPIKey gives the key for each call anew, for one that is rotated; nil =
+	// it stays APIKey.
+	ReadAPIKey func() string
 	// APIURL is the API's address, for tests; "" = Stripe's.
 	APIURL string
 	// Livemode is the mode whose events are meant; nil = the API key's, and
@@ -77,7 +80,7 @@ func New(o Options) (*Source, error) {
 		return s, nil
 	}
 	s.api = newAPI(o)
-	switch mode := keyMode(o.APIKey); {
+	switch mode := KeyMode(o.APIKey); {
 	case mode != nil && s.livemode == nil:
 		s.livemode = mode
 	case mode != nil && *mode != *s.livemode:
@@ -86,9 +89,9 @@ func New(o Options) (*Source, error) {
 	return s, nil
 }
 
-// keyMode tells the mode of an API key by how it begins: sk_live_, rk_test_;
+// KeyMode tells the mode of an API key by how it begins: sk_live_, rk_test_;
 // nil for one that does not say.
-func keyMode(key string) *bool {
+func KeyMode(key string) *bool {
 	_, rest, _ := strings.Cut(key, "_")
 	for mode, live := range map[string]bool{"live_": true, "test_": false} {
 		if strings.HasPrefix(rest, mode) {

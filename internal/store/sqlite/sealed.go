@@ -90,7 +90,10 @@ func (db *DB) Reseal(ctx context.Context, plain bool, progress func(done int)) (
 	const op = "sqlite.Reseal"
 	r := resealing{DB: db, plain: plain}
 	if !plain && !db.keys.Seals() {
-		return 0, fault.New(fault.Sealed, op, "no key is configured")
+		return 0, &fault.Error{
+			Kind: fault.Sealed, Op: op, Cause: "no key is configured",
+			Hint: "set LEDGERHOOK_BODY_KEYS: the key to encrypt with first, and those that what is stored was encrypted with",
+		}
 	}
 	total := 0
 	for _, step := range []func(context.Context) (int, error){r.bodies, r.details, r.rejections} {

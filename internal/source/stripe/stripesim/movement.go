@@ -19,11 +19,32 @@ func (s *Sim) Authorize(p Payment) string {
 func (s *Sim) Capture(id string, units int64, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.capture(id, units, last, s.captured(id, units))
+}
+
+// CaptureLate is a Capture whose balance transaction is told afterwards, by an
+// update of its own.
+func (s *Sim) CaptureLate(id string, units int64, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	transaction := s.captured(id, units)
+	s.capture(id, units, last, nil)
+	charge := s.objects[id]
+	charge["balance_transaction"] = transaction
+	s.emit("charge.updated", s.chargeView(charge), object{"balance_transaction": nil})
+}
+
+// captured moves a capture's money and gives its balance transaction.
+func (s *Sim) captured(id string, units int64) any {
+	amount, currency, rate := s.settled(units, s.objects[id]["currency"].(string))
+	return s.move("charge", "charge", id, currency, amount, fee(amount, rate != nil), rate)
+}
+
+func (s *Sim) capture(id string, units int64, last bool, transaction any) {
 	charge := s.objects[id]
 	before := object{"amount_captured": charge["amount_captured"], "balance_transaction": charge["balance_transaction"]}
 	charge["amount_captured"] = charge["amount_captured"].(int64) + units
-	amount, currency, rate := s.settled(units, charge["currency"].(string))
-	charge["balance_transaction"] = s.move("charge", "charge", id, currency, amount, fee(amount, rate != nil), rate)
+	charge["balance_transaction"] = transaction
 	if !last {
 		s.emit("charge.updated", s.chargeView(charge), before)
 		return
