@@ -68,7 +68,7 @@ func (f *following) credit(ctx context.Context) error {
 	if len(open) == 0 || !f.invoiced() {
 		return nil
 	}
-	slices.SortFunc(open, func(a, b commerce.Credit) int { return mapping.CompareIDs(a.ID, b.ID) })
+	open = mapping.OldestFirst(open, func(c commerce.Credit) string { return c.ID })
 	if ok, err := f.ready(ctx); !ok || err != nil {
 		return err
 	}

@@ -179,7 +179,7 @@ func (f *following) forward(ctx context.Context) error {
 
 // fulfillments are the order's, the oldest first.
 func (f *following) fulfillments() []commerce.Fulfillment {
-	return slices.SortedFunc(slices.Values(f.order.Fulfillments), func(a, b commerce.Fulfillment) int { return mapping.CompareIDs(a.ID, b.ID) })
+	return mapping.OldestFirst(f.order.Fulfillments, func(fulfilled commerce.Fulfillment) string { return fulfilled.ID })
 }
 
 // ready reads the Sales Order and how it is taken apart, and tells whether
