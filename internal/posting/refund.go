@@ -199,11 +199,16 @@ func (w *refundWork) book(ctx context.Context, customer string) error {
 // merchant's doing: nobody in the shop knows of it.
 func (w *refundWork) tellReversed() {
 	w.result.note("the provider took the payment back")
-	w.result.Warn = &fault.Error{
+	warn := &fault.Error{
 		Kind: fault.Waiting, Op: "posting.refund", Cause: "the provider took a payment back",
 		Hint: "look at the payment at the provider: a dispute, a complaint to the bank or a withdrawn debit. Answer it there, and decide whether the customer still owes the money (" +
 			w.refund.ID + ")",
 	}
+	if nobody := w.result.Warn; nobody != nil { // there is that to be done, too
+		w.result.note(nobody.Cause)
+		warn.Hint += "; " + nobody.Hint
+	}
+	w.result.Warn = warn
 }
 
 // likePayment is what money that is taken back of a payment does to the balance,
