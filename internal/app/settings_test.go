@@ -207,7 +207,7 @@ func TestShopDataByService(t *testing.T) {
 func TestClosedPeriodByService(t *testing.T) {
 	for sheet, want := range map[string]event.State{"": event.Dead, "orders: {closed_period: first_open_day}": event.Done} {
 		s := startSheet(t, sheet, func(site *sandbox.Site) {
-			site.SetSetting("Accounts Settings", "acc_frozen_upto", time.Now().AddDate(0, 0, -1).UTC().Format(time.DateOnly))
+			site.SetSetting("Accounts Settings", "acc_frozen_upto", site.Now().AddDate(0, 0, -1).Format(time.DateOnly))
 		})
 		s.sample(t, "stripe", "charge.succeeded", "", fmt.Sprint(time.Now().Unix())[:6], fmt.Sprint(time.Now().AddDate(0, 0, -5).Unix())[:6])
 		s.settle(t)

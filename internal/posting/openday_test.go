@@ -15,7 +15,8 @@ import (
 // TestClosedPeriod books a payment of a day on which the books are closed, in
 // each of the ways in which ERPNext closes them.
 func TestClosedPeriod(t *testing.T) {
-	now := time.Now().UTC()
+	calendar, _ := sandboxSite(t)
+	now := calendar.Now() // days are the site's
 	day := func(n int) string { return now.AddDate(0, 0, n).Format(time.DateOnly) }
 	period := func(doctype string, from, to int) func(*sandbox.Site) error {
 		return func(s *sandbox.Site) error {
@@ -87,16 +88,16 @@ func TestClosedPeriod(t *testing.T) {
 
 // TestNoFiscalYear moves a payment from before the first Fiscal Year into it.
 func TestNoFiscalYear(t *testing.T) {
-	_, b := sandboxBench(t, mapping.Books{}, func(o *posting.Options) { o.Desk.FirstOpenDay = true })
+	site, b := sandboxBench(t, mapping.Books{}, func(o *posting.Options) { o.Desk.FirstOpenDay = true })
 	p := payment("1", 1, "10.00")
-	p.At, p.OrderRefs = time.Now().AddDate(-3, 0, 0), nil
+	p.At, p.OrderRefs = site.Now().AddDate(-3, 0, 0), nil
 	r, err := b.For(stripe).Payment(t.Context(), stripe, p, time.Now())
 	must(t, err)
 	var pe struct {
 		PostingDate string `json:"posting_date"`
 	}
 	must(t, b.site.Get(t.Context(), "Payment Entry", paymentName(r), &pe))
-	if want := time.Now().AddDate(-1, 0, 0).Format("2006") + "-01-01"; pe.PostingDate != want {
+	if want := site.Now().AddDate(-1, 0, 0).Format("2006") + "-01-01"; pe.PostingDate != want {
 		t.Errorf("posted on %s, want %s", pe.PostingDate, want)
 	}
 }

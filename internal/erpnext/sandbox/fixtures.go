@@ -294,7 +294,7 @@ var selectOptions = map[string][]string{
 
 // loadYears gives the demo company books from last year to next year.
 func (s *Site) loadYears() {
-	this := s.opts.Now().In(s.zone).Year()
+	this := s.Now().Year()
 	for year := this - 1; year <= this+1; year++ {
 		y := strconv.Itoa(year)
 		s.seedDoc(s.types["Fiscal Year"], doc{"name": y, "year_start_date": y + "-01-01", "year_end_date": y + "-12-31"})

@@ -108,6 +108,9 @@ func New(opts Options) (*Site, error) {
 	return s, nil
 }
 
+// Now is the site's time, in its own zone: that decides which day it is there.
+func (s *Site) Now() time.Time { return s.opts.Now().In(s.zone) }
+
 // Seed is what faults and shuffled lists are drawn from.
 func (s *Site) Seed() uint64 { return s.seed }
 
