@@ -55,10 +55,9 @@ func needLinux(t *testing.T) {
 	}
 }
 
-// A disk that is full, or was made read-only, is told at once and loses
-// nothing that was acknowledged; room is noticed without a restart.
-func TestFullDisk(t *testing.T) {
-	needLinux(t)
+// openWorld starts a service with its ERPNext, and a shop that sells.
+func openWorld(t *testing.T) (*world, *shop) {
+	t.Helper()
 	w, err := newWorld(server(t), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +70,14 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return w, shop
+}
+
+// A disk that is full, or was made read-only, is told at once and loses
+// nothing that was acknowledged; room is noticed without a restart.
+func TestFullDisk(t *testing.T) {
+	needLinux(t)
+	w, shop := openWorld(t)
 	shop.sell(10)
 	pid := w.service.cmd.Process.Pid
 	room, err := limitFiles(pid, 0)
@@ -148,18 +155,7 @@ func get(t *testing.T, url string) int {
 
 // A judge that never complains would find every run good.
 func TestJudgeSeesWhatIsMissing(t *testing.T) {
-	w, err := newWorld(server(t), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.stop)
-	if err := w.begin(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	shop, err := openShop(t.Context(), w.url, 4, rand.New(rand.NewPCG(2, 2)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	w, shop := openWorld(t)
 	shop.sell(3)
 	if err := shop.close(); err != nil {
 		t.Fatal(err)
