@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -51,52 +52,53 @@ func overloadCommand() *cli.Command {
 	}
 }
 
-func runOverload(ctx context.Context, cmd *cli.Command) error {
+// trial has this program try itself and tells what that showed. With --json the
+// result alone goes to the output, and the progress beside it. A trial that did
+// not come to its end showed nothing.
+func trial[R any](cmd *cli.Command, run func(server string, progress io.Writer) (R, error), tell func(io.Writer, R)) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	out := cmd.Root().Writer
-	o := chaos.OverloadOptions{Server: self, Dir: cmd.String("dir"), Time: cmd.Duration("time"), Slowest: cmd.Duration("slowest"), Senders: cmd.Int("senders"), Out: out}
+	out, progress := cmd.Root().Writer, cmd.Root().Writer
 	if cmd.Bool("json") {
-		o.Out = cmd.Root().ErrWriter
+		progress = cmd.Root().ErrWriter
+		tell = func(out io.Writer, result R) { err = errors.Join(err, json.NewEncoder(out).Encode(result)) }
 	}
-	load, err := chaos.Overload(ctx, o)
-	if cmd.Bool("json") {
-		if problem := json.NewEncoder(out).Encode(load); problem != nil {
-			return problem
-		}
-		return err
-	}
-	fmt.Fprintf(out, "%d answers: %d accepted, %d told to come back (503); %d connections were not served\n", load.Answers, load.Acknowledged, load.Busy, load.Unserved)
-	fmt.Fprintf(out, "answered within: median %s, 99.9 %% %s, slowest %s; peak memory %d MiB\n", load.Median.Round(time.Millisecond),
-		load.P999.Round(time.Millisecond), load.Slowest.Round(time.Millisecond), load.PeakMemory>>20)
-	fmt.Fprintf(out, "the first order was booked %s after ERPNext came back\n", load.Recovered)
-	for _, b := range load.Broken {
-		fmt.Fprintln(out, "BROKEN:", b)
+	var result R
+	result, err = run(self, progress)
+	if err == nil || errors.Is(err, chaos.ErrBroken) {
+		tell(out, result)
 	}
 	return err
 }
 
+func runOverload(ctx context.Context, cmd *cli.Command) error {
+	return trial(cmd, func(server string, progress io.Writer) (chaos.Load, error) {
+		return chaos.Overload(ctx, chaos.OverloadOptions{
+			Server: server, Dir: cmd.String("dir"), Time: cmd.Duration("time"), Slowest: cmd.Duration("slowest"), Senders: cmd.Int("senders"), Out: progress,
+		})
+	}, printOverload)
+}
+
+func printOverload(out io.Writer, l chaos.Load) {
+	fmt.Fprintf(out, "%d answers: %d accepted, %d told to come back (503); %d connections were not served\n", l.Answers, l.Acknowledged, l.Busy, l.Unserved)
+	fmt.Fprintf(out, "answered within: median %s, 99.9 %% %s, slowest %s; peak memory %d MiB\n", l.Median.Round(time.Millisecond),
+		l.P999.Round(time.Millisecond), l.Slowest.Round(time.Millisecond), l.PeakMemory>>20)
+	if l.Recovered > 0 {
+		fmt.Fprintf(out, "the first order was booked %s after ERPNext came back\n", l.Recovered)
+	}
+	for _, b := range l.Broken {
+		fmt.Fprintln(out, "BROKEN:", b)
+	}
+}
+
 func runChaos(ctx context.Context, cmd *cli.Command) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	out := cmd.Root().Writer
-	o := chaos.Options{Server: self, Dir: cmd.String("dir"), Kills: cmd.Int("kills"), Seed: cmd.Uint64("seed"), Senders: cmd.Int("senders"), Out: out}
-	if cmd.Bool("json") {
-		o.Out = cmd.Root().ErrWriter
-	}
-	report, err := chaos.Run(ctx, o)
-	if cmd.Bool("json") {
-		if problem := json.NewEncoder(out).Encode(report); problem != nil {
-			return problem
-		}
-		return err
-	}
-	printChaos(out, report)
-	return err
+	return trial(cmd, func(server string, progress io.Writer) (chaos.Report, error) {
+		return chaos.Run(ctx, chaos.Options{
+			Server: server, Dir: cmd.String("dir"), Kills: cmd.Int("kills"), Seed: cmd.Uint64("seed"), Senders: cmd.Int("senders"), Out: progress,
+		})
+	}, printChaos)
 }
 
 func printChaos(out io.Writer, r chaos.Report) {
